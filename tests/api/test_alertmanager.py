@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -178,6 +179,24 @@ async def test_single_silences_and_what_is_unknown_answer_alike(world: World, al
         await ours(world, "POST", "/api/v2/silences", body, "text/plain"),
     )
     assert mine == real
+
+
+async def test_a_method_that_a_path_does_not_take_is_refused_alike(world: World, alertmanager: Alertmanager) -> None:
+    """In the same shape; in which order the real one names those it takes changes from run to run."""
+
+    def named(answer: tuple[int, str, str]) -> tuple[int, str, list[str]]:
+        status, kind, body = answer
+        said = json.loads(body)
+        return status, kind, [str(said["code"]), *sorted(re.findall(r"[A-Z]{3,}|[a-z]+", said["message"]))]
+
+    for path, methods in (
+        ("status", "POST PUT"), ("receivers", "POST"), ("alerts/groups", "DELETE"), ("silences", "PATCH DELETE PUT"),
+        (f"silence/{NONE}", "PUT POST"),
+    ):  # fmt: skip
+        for method in methods.split():
+            mine = named(await ours(world, method, f"/api/v2/{path}"))
+            assert mine == named(ask(alertmanager.url, method, f"/api/v2/{path}")), (method, path)
+            assert mine[0] == 405
 
 
 async def test_a_key_sees_its_own_service_only(world: World) -> None:

@@ -46,11 +46,22 @@ async def test_incidents_come_newest_first_and_page_by_page(world: World) -> Non
         ("text=redis+cart", [1]),
         ("text=%233", [3]),
         ("state=open&service=search&severity=sev1", []),
+        ("state=open&order=gravest", [1, 2]),
+        ("state=open&order=newest", [2, 1]),
     ],
 )
 async def test_filters_of_incidents_are_all_met(world: World, query: str, numbers: list[int]) -> None:
     """Each filter narrows the list."""
     assert [one["number"] for one in (await world.get(f"/incidents?{query}"))["items"]] == numbers
+
+
+async def test_by_gravity_is_listed_what_is_open_page_by_page(world: World) -> None:
+    first = await world.get("/incidents?state=open&order=gravest&limit=1")
+    rest = await world.get(f"/incidents?state=open&order=gravest&cursor={first['next']}")
+    assert [one["number"] for one in (*first["items"], *rest["items"])] == [1, 2]
+    for query in ("order=gravest", "order=gravest&state=resolved"):
+        refused = await world.call("GET", f"/incidents?{query}")
+        assert (refused.status_code, refused.json()["field"]) == (400, "order")
 
 
 async def test_an_incident_shows_what_belongs_to_it(world: World) -> None:

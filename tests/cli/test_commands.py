@@ -451,6 +451,16 @@ def test_status_says_how_it_is_and_its_exit_code_too(
     assert done.code == code
     assert word in done.out
     assert stage.run("status", "--json").json == status(**changes)
+    assert "heard from" not in done.out, "it could not be read"
+
+
+def test_status_names_the_heartbeats_that_were_never_heard(stage: Stage) -> None:
+    stage.answers["GET /status"] = (200, status())
+    hearts = [{"service": "orders", "name": f"h{number}", "state": "new"} for number in range(7)]
+    stage.answers["GET /heartbeats"] = (200, {"items": [*hearts, {**hearts[0], "state": "up", "name": "nightly"}]})
+    out = stage.run("status").out
+    assert "Not heard from yet: h0 of orders, h1 of orders, h2 of orders, h3 of orders, h4 of orders and 2 more." in out
+    assert "nightly" not in out
 
 
 def test_plan_show_prints_the_files_in_force(stage: Stage) -> None:

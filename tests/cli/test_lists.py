@@ -101,8 +101,27 @@ def test_filters_are_the_servers(stage: Stage) -> None:
         "state": ["all"], "service": ["a b"], "incident": ["3"],
         "matcher": ['alertname="RedisFull"', 'region!="eu"'], "limit": ["500"],
     }  # fmt: skip
-    assert second == {"state": ["open"], "severity": ["sev1"], "service": ["x"], "limit": ["500"]}
+    assert second == {
+        "state": ["open"], "severity": ["sev1"], "order": ["gravest"], "service": ["x"], "limit": ["500"],
+    }  # fmt: skip
     assert third == {"state": ["expired"], "limit": ["500"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "order"),
+    [
+        ([], ["gravest"]), (["--state", "triggered"], ["gravest"]), (["--order", "newest"], None),
+        (["--state", "resolved"], None), (["--state", "all"], None), (["--json"], None),
+        (["--json", "--order", "gravest"], ["gravest"]),
+    ],
+)  # fmt: skip
+def test_the_table_lists_what_is_open_as_the_page_does_and_json_by_number(
+    stage: Stage, words: list[str], order: list[str] | None
+) -> None:
+    """Scripts meet everything once; a SEV1 is not behind a hundred newer SEV4 for whoever looks."""
+    stage.pages("GET /incidents", [])
+    assert stage.run("incidents", *words).code == 0
+    assert stage.asked[0].query.get("order") == order
 
 
 def test_a_bad_matcher_is_refused_before_anything_is_asked(stage: Stage) -> None:

@@ -77,7 +77,7 @@ def test_the_plans_folder_is_said_as_a_folder_or_with_plan(folder: Path) -> None
     for command in (("playbook", "lint"), ("plan", "check"), ("coverage",)):
         for how in ((str(folder),), ("--plan", str(folder))):
             done = run(*command, *how)
-            assert "No such option" not in done.err and "not a folder" not in done.err, done.err
+            assert "No such option" not in done.err and "no plan folder" not in done.err, done.err
             assert run(*command, *how).code == run(*command, str(folder)).code
     twice = run("playbook", "lint", str(folder), "--plan", "elsewhere")
     assert twice.code == 2 and "Say the plan's folder once" in twice.err
@@ -140,3 +140,26 @@ def test_lint_says_to_whom_a_playbook_hands_over_first(folder: Path) -> None:
     done = run("playbook", "lint", str(folder))
     assert "free-memory (hands over to dba first)" in done.out, done.out + done.err
     assert run("playbook", "lint", str(folder), "--json").json["hand_over_to"] == {"free-memory": "dba"}
+
+
+def test_a_parameter_is_what_the_playbook_says_it_is_and_a_text_whatever_it_looks_like(stage: Stage) -> None:
+    kinds = {"who": "text", "most": "whole number", "share": "number", "all": "flag"}
+    params = [{"name": name, "kind": kind, "default": ""} for name, kind in kinds.items()]
+    stage.answers["GET /playbooks"] = (200, [{"name": "other", "params": []}, {"name": "clean", "params": params}])
+    stage.problem("POST /runs", 409, "conflict", "Not now")
+
+    def gives(*args: str) -> tuple[object, str]:
+        """What the server is sent, and what is said."""
+        asked = len(stage.asked)
+        done = stage.run("playbook", "run", "clean", "--service", "cart", *(w for one in args for w in ("--arg", one)))
+        sent = [one for one in stage.asked[asked:] if one.method == "POST"]
+        return (sent[0].body["args"] if sent else None), done.err
+
+    for text in ("2024", "1.10", "true", "", "a=b", "null", "-1"):
+        assert gives(f"who={text}")[0] == {"who": text}
+    assert gives("most=3", "share=1.5", "all=true")[0] == {"most": 3, "share": 1.5, "all": True}
+    assert gives("share=2", "all=false", "most=-4")[0] == {"share": 2, "all": False, "most": -4}
+    for wrong, kind in (("most=3.5", "whole number"), ("most=x", "whole"), ("share=nan", "number"), ("all=y", "flag")):
+        sent, said = gives(wrong)
+        assert sent is None and f"is a {kind}" in said, said
+    assert "clean takes no whom: it takes who, most, share, all." in gives("whom=x")[1]

@@ -11,7 +11,7 @@ from tocsin.engine.commands import Acknowledge, Reassign, Snooze
 from tocsin.engine.inputs import Received, Seen
 from tocsin.engine.state import State
 from tocsin.intake.request import Request
-from tocsin.kernel.instant import HOUR, format_rfc3339, parse_duration
+from tocsin.kernel.instant import HOUR, MINUTE, format_rfc3339, parse_duration
 from tocsin.runtime.seen import bitmap
 
 
@@ -60,6 +60,23 @@ def test_a_repetition_that_comes_when_all_that_was_put_off_has_ended_opens_it_ag
     world.apply(Seen(alert, ((world.now, bitmap(alert, {alert})),)))
     assert world.engine.state.alerts[alert].firing
     assert world.pages[1:] == [("180s", "ana", 1)]
+
+
+def test_the_time_it_was_resolved_in_between_is_none_in_which_it_was_open():
+    """What fires again begins then; what was put off has gone on all along, and so says whoever is paged."""
+    world = World().at("1m").fires("Down", job="checkout").at("2m").resolves("Down", job="checkout").at("10m")
+    one = world.incident(1)
+    assert (one.open, one.since, one.open_since) == (False, START + MINUTE, START + MINUTE)
+    world.at("20m").fires("Down", job="checkout")
+    assert (one.reopened, one.since, one.open_since) == (1, START + 20 * MINUTE, START + 20 * MINUTE)
+    world.at("25m").resolves_by_hand(1, snooze="1h")
+    assert one.since == one.open_since == START + 20 * MINUTE, "so long it was open"
+    world.at("30m").fires("Down", job="checkout", instance="b").at("85m")
+    assert (one.reopened, one.since, one.open_since) == (2, START + 30 * MINUTE, START + 30 * MINUTE), "by another"
+    world.resolves_by_hand(1, snooze="1h")
+    world.at("145m")
+    assert (one.reopened, one.since, one.open_since) == (3, START + 20 * MINUTE, START + 145 * MINUTE)
+    alike(world)
 
 
 LOW = PLAN.replace(b"checkout: {escalation: shop,", b"checkout: {urgency: {sev3: low}, escalation: shop,")

@@ -123,7 +123,8 @@ def test_whatever_fires_and_is_sent_again_is_nothing_but_a_repetition(batch: lis
 def test_every_source_refuses_in_its_own_shape(name: str, status: int) -> None:
     reply = SOURCES[name].refuse(status, "because", 9 if status in (429, 503) else None)
     assert reply.status == status and b"because" in reply.body
-    assert reply.headers == ((("Retry-After", "9"),) if status in (429, 503) else ())
+    asks = (("WWW-Authenticate", 'Bearer realm="tocsin"'),) if (name, status) == ("events", 401) else ()
+    assert reply.headers == ((("Retry-After", "9"),) if status in (429, 503) else asks)
     assert reply.content_type.startswith("text/plain") or json.loads(reply.body)
 
 

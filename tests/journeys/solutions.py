@@ -372,6 +372,12 @@ class Leaks(Hung):
         return self._answers() and int(Path(f"/proc/{self.pid()}/statm").read_text().split()[1]) < 20_000
 
 
+class LeaksThere(Leaks, HungThere):
+    """The same on a machine that is reached by SSH."""
+
+    name = "leak-ssh"
+
+
 class Filled(Fault):
     """A folder full of old logs, beside young ones and what is no log."""
 
@@ -547,7 +553,8 @@ def staged(folder: Path) -> Iterator[Stage]:
         running_sshd(folder / "sshd") as sshd,
     ):
         standby = Shop(server)
-        hung, far, leaks, grows = Hung(folder), HungThere(folder, sshd), Leaks(folder), Grows(folder)
+        hung, leaks, grows = Hung(folder), Leaks(folder), Grows(folder)
+        far, leaks_there = HungThere(folder, sshd), LeaksThere(folder, sshd)
         secrets = {
             "TOCSIN_SECRET_SHOP_RO": shop.reading, "TOCSIN_SECRET_SHOP_FIX": shop.fixing,
             "TOCSIN_SECRET_OLD_RO": old.reading, "TOCSIN_SECRET_OLD_FIX": old.fixing,
@@ -556,12 +563,11 @@ def staged(folder: Path) -> Iterator[Stage]:
         }  # fmt: skip
         faults: list[Fault] = [
             Full(shop), Blocked(shop), Long(shop), Lag(shop, standby), Log(shop), Slot(shop), Archive(shop),
-            Old(old, "old"), hung, far, leaks, Filled(folder), FilledThere(folder, sshd), grows, *redis_faults,
+            Old(old, "old"), hung, far, leaks, leaks_there, Filled(folder), FilledThere(folder, sshd), grows,
+            *redis_faults,
         ]  # fmt: skip
         try:
             yield Stage(faults, secrets | redis_secrets, old, crowded)
         finally:
-            hung.close()
-            far.close()
-            leaks.close()
-            grows.close()
+            for one in (hung, far, leaks, leaks_there, grows):
+                one.close()

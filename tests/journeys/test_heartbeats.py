@@ -140,7 +140,7 @@ def test_what_is_no_sign_of_life_is_refused_in_plain_words(server: TocsinServer)
     assert curl(*status, ping + "/256") == "404"
     assert curl(*status, ping + "/maybe") == "404"
     assert curl(*status, "-X", "DELETE", ping) == "405"
-    assert curl(*status, ping[:-4] + "0000") == "403"
+    assert curl(*status, ping[:-4] + "0000") == "401"
     assert "known are /start, /fail" in curl(ping + "/maybe")
     assert beats(server, "nightly")["beats"] == 0
     assert curl("--data-binary", "x" * 60_000, ping) == "OK"

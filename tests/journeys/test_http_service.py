@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from tocsin.library import haproxy
 pytestmark = pytest.mark.journey
 
 ROUNDS = int(os.environ.get("TOCSIN_ROUNDS", "2"))
+AWAY = ROUNDS if ROUNDS > 2 else 1
+"""By SSH each connection has keys to agree on: that costs more than it tells."""
 SECRETS = {"TOCSIN_SECRET_MONITOR": "monitor-0123456789abcdef", "TOCSIN_SECRET_APM": "apm-0123456789abcdefghij"}
 PLAN = """
 tocsin: 1
@@ -67,12 +70,14 @@ services:
           reload: [kill, -USR2, "{pid}"]
   worker:
     escalation: shop
-    playbooks: [start-worker]
+    playbooks: [start-worker, scale-back]
     targets:
       good:
         ssh: {{host: 127.0.0.1, port: {sshd.port}, user: {sshd.user}, host key: "{sshd.host_key}"}}
         look with: secret:key
         fix with: secret:key
+      far: {{dial: {{read: {read}, set: {set}, least: 1, usual: 3, most: 9, on: good}}}}
+      near: {{dial: {{url: "{dial}", least: 1, usual: 3, most: 9}}}}
       other:
         ssh: {{host: 127.0.0.1, port: {sshd.port}, user: {sshd.user}, host key: "{sshd.other_host_key}"}}
         look with: secret:key
@@ -153,7 +158,7 @@ def let_in(run: Run, slot: haproxy.Server) -> None:
 WORKER = '''"""A file on another machine stands for a worker that runs."""
 
 from tocsin import Run, playbook, trust
-from tocsin.library import ssh
+from tocsin.library import dial, ssh
 
 
 @playbook(name="start-worker", trust=trust(start="act"), hand_over_after="1m")
@@ -162,7 +167,64 @@ def start_worker(run: Run, machine: ssh.Machine, file: str) -> None:
         run.hand_over("it is there already")
     run.fix(ssh.ensure, machine, ("touch", file))
     run.verify(ssh.run, machine, ("test", "-e", file), until=lambda now: now.code == 0, within="10s")
+
+
+@playbook(name="scale-back", trust=trust(start="act"), hand_over_after="1m")
+def scale_back(run: Run, replicas: dial.Dial) -> None:
+    before = run.look(dial.level, replicas)
+    if before.now <= before.usual:
+        return
+    run.fix(dial.turn, replicas, before.back, before.now)
+    run.verify(dial.level, replicas, until=lambda now: now.now == before.back, within="1m")
 '''
+
+
+class Dials:
+    """A number over HTTP, and one in a file on a machine that is reached by SSH."""
+
+    def __init__(self, file: Path) -> None:
+        self.near, self.file = 3, file
+        self.sets = 0
+        self.far = 3
+        dials = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._say(str(dials.near))
+
+            def do_PUT(self) -> None:
+                dials.near = int(self.rfile.read(int(self.headers["Content-Length"])))
+                dials.sets += 1
+                self._say("")
+
+            def _say(self, text: str) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/replicas"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def far(self) -> int:
+        return int(self.file.read_text())
+
+    @far.setter
+    def far(self, to: int) -> None:
+        self.file.write_text(str(to))
+
+
+@pytest.fixture(scope="module")
+def dials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dials]:
+    made = Dials(tmp_path_factory.mktemp("dials") / "replicas")
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -179,13 +241,17 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
 
 
 @pytest.fixture(scope="module")
-def server(web: Supervised, sshd: Sshd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TocsinServer]:
+def server(
+    web: Supervised, sshd: Sshd, dials: Dials, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TocsinServer]:
     folder = tmp_path_factory.mktemp("tocsin")
     (folder / "plan" / "playbooks").mkdir(parents=True)
     assert web.proxy is not None
     text = PLAN.format(
         it=web, sshd=sshd, one=web.at("one"), two=web.at("two"), pid=web.proxy.pid,
         restart_one=json.dumps([*web.restart, "one"]), restart_two=json.dumps([*web.restart, "two"]),
+        dial=dials.url, read=json.dumps(["cat", str(dials.file)]),
+        set=json.dumps(["sed", "-i", "s/.*/{value}/", str(dials.file)]),
     )  # fmt: skip
     (folder / "plan" / "tocsin.yaml").write_text(text.replace("  front:\n", TRIGGERS + "  front:\n"))
     (folder / "plan" / "playbooks" / "web.py").write_text(PLAYBOOKS)
@@ -434,9 +500,9 @@ def test_a_trigger_refuses_what_it_may_not_do_and_says_why(server: TocsinServer)
     apm, one = "TOCSIN_SECRET_APM", {"labels": {"probe": "two"}}
     before = newest(server, "shed")["number"]
     assert post(server, "/api/v1/triggers", "", one)[0] == 401
-    assert post(server, "/api/v1/triggers", "apm-of-somebody-else-0123", one)[0] == 403
-    assert post(server, "/api/v1/triggers", SECRETS["TOCSIN_SECRET_MONITOR"], one)[0] == 403, "a monitor's key"
-    assert post(server, "/api/events", SECRETS[apm], {"title": "x"})[0] == 403, "and a trigger's is no monitor's"
+    assert post(server, "/api/v1/triggers", "apm-of-somebody-else-0123", one)[0] == 401
+    assert post(server, "/api/v1/triggers", SECRETS["TOCSIN_SECRET_MONITOR"], one)[0] == 401, "a monitor's key"
+    assert post(server, "/api/events", SECRETS[apm], {"title": "x"})[0] == 401, "and a trigger's is no monitor's"
     for body, code, why in (
         (one | {"args": {"slot": "x"}}, 400, "may not set slot"),
         ({"labels": {"probe": "none"}}, 400, "No target fits"),
@@ -475,3 +541,49 @@ def test_a_run_works_on_another_machine_and_on_none_that_shows_another_host_key(
     lines = [one for one in sshd.key.splitlines() if not one.startswith("-")]
     sheet = server.call("GET", f"/api/v1/runs/{newest(server, 'start-worker')['number']}")[1]
     assert not any(one in server.log.read_text() + json.dumps(sheet) for one in lines)
+
+
+def by_hand(server: TocsinServer, playbook: str, target: dict[str, str], **args: str) -> tuple[dict[str, Any], float]:
+    """A run that a person begins, and how long it took."""
+    last, began = newest(server, playbook)["number"], time.monotonic()
+    body = {"playbook": playbook, "service": "worker", "targets": target, "args": args}
+    status, said = server.call("POST", "/api/v1/runs", body)
+    assert status == 201, said
+    return ended(server, playbook, last), time.monotonic() - began
+
+
+def test_each_time_what_stands_still_on_another_machine_is_started_and_what_runs_is_left_alone(
+    server: TocsinServer, tmp_path: Path
+) -> None:
+    took, file = [], tmp_path / "runs"
+    for _ in range(AWAY):
+        file.unlink(missing_ok=True)
+        run, seconds = by_hand(server, "start-worker", {"machine": "good"}, file=str(file))
+        took.append(seconds)
+        assert run["outcome"] == "verified" and file.exists(), run["findings"]
+    told("start by SSH", took)
+    before = file.stat()
+    for _ in range(AWAY):
+        run, _ = by_hand(server, "start-worker", {"machine": "good"}, file=str(file))
+        assert run["outcome"] == "handed_over" and "it is there already" in run["findings"][-1], run
+    assert file.stat() == before
+
+
+@pytest.mark.parametrize("where", ["near", "far"])
+def test_each_time_a_dial_is_turned_back_by_a_step_and_one_that_stands_right_is_left_alone(
+    server: TocsinServer, dials: Dials, where: str
+) -> None:
+    took, rounds = [], AWAY if where == "far" else ROUNDS
+    for number in range(rounds):
+        setattr(dials, where, 5 + number % 5)
+        run, seconds = by_hand(server, "scale-back", {"replicas": where})
+        took.append(seconds)
+        assert run["outcome"] == "verified" and getattr(dials, where) == 4 + number % 5, run["findings"]
+    told(f"turn a dial back, {where}", took)
+    setattr(dials, where, 3)
+    before = (dials.sets, dials.file.stat())
+    for _ in range(rounds):
+        run, _ = by_hand(server, "scale-back", {"replicas": where})
+        steps = server.call("GET", f"/api/v1/runs/{run['number']}")[1]["steps"]
+        assert run["outcome"] == "done" and [one["verb"] for one in steps] == ["look"], run
+    assert (dials.sets, dials.file.stat()) == before

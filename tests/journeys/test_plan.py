@@ -221,7 +221,7 @@ def test_keys_may_be_declared_in_the_plan_by_reference(tocsin_server: Callable[.
     server.write_plan(a_plan(services={"db": {}}))
     server.run("plan", "reload")
     status, _ = server.call("POST", "/api/events", {"title": "not any more"}, headers=sent, authorized=False)
-    assert status == 403
+    assert status == 401
     assert len(server.json("alerts")) == 1
 
 

@@ -26,7 +26,7 @@ ROUNDS = int(os.environ.get("TOCSIN_ROUNDS", "1"))
 FIGURES = os.environ.get("TOCSIN_FIGURES", "")
 FAULTS = (
     *("connections", "blocked", "long", "lag", "log", "slot", "archive", "wraparound"),
-    *("process", "process-ssh", "leak", "disk", "disk-ssh", "rotate"),
+    *("process", "process-ssh", "leak", "leak-ssh", "disk", "disk-ssh", "rotate"),
     *("redis-memory", "redis-clients", "redis-full", "redis-script"),
 )
 LEFT = ("slot", "archive", "redis-full")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -124,3 +125,35 @@ def test_keys_whose_secrets_are_away_stay_and_those_that_are_wrong_refuse_the_pl
     assert any(finding.startswith("error: the key am of cart: secret:am is not set") for finding in lacking.findings)
     wrong, away = keys_without(Settings(tmp_path, environ={}), lacking.plan, "warning: {}")
     assert len(wrong) == 2 and not away
+
+
+WEAK = {
+    "CACHE": ("redis://app:cart@h/0", "has fewer than 8 characters"),
+    "SHOP": ("postgresql://shopwriter:shopwriter@h/shop", "is called as its user"),
+    "BOOKS": ("postgresql://reader:Bookkeeping@h/bookkeeping", "is called as its database"),
+    "TOKEN": ("abc", "has fewer than 8 characters"),
+    "LONG": ("redis://app:8sjHx-20dk@h/0", ""),
+    "NONE": ("redis://h/0", ""),
+    "MANY": ("many-words-that-are-no-name", ""),
+}
+
+
+def test_a_password_that_may_stand_in_data_is_noticed_where_the_plan_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = "".join(f"      t-{name.lower()}: {{redis: secret:{name.lower()}}}\n" for name in WEAK)
+    targets += "      away: {redis: secret:gone}\n"
+    text = f"tocsin: 1\npeople: {{ana: {{}}}}\nservices:\n  web:\n    targets:\n{targets}"
+    (tmp_path / "tocsin.yaml").write_text(text)
+    for name, (secret, _) in WEAK.items():
+        monkeypatch.setenv(f"TOCSIN_SECRET_{name}", secret)
+    weak = [(name, why) for name, (_, why) in WEAK.items() if why]
+    done = CliRunner().invoke(check, [str(tmp_path), "--json"])
+    found = [one for one in json.loads(done.output)["findings"] if "the password of" in one["message"]]
+    assert [one["message"].split(":")[1].split()[0].upper() for one in found] == [name for name, _ in weak]
+    for one, (name, why) in zip(found, weak, strict=True):
+        assert (one["level"], one["file"]) == ("notice", "tocsin.yaml") and why in one["message"]
+        assert f"secret:{name.lower()}" in text.splitlines()[one["line"] - 1][one["column"] - 1 :]
+    assert not any(secret in done.output for secret, why in WEAK.values() if why), "and it is not said"
+    told = plan_reader(Settings(tmp_path / "data", tmp_path))().findings
+    assert sum("the password of" in one for one in told) == len(weak), "where Tocsin runs it is said at a start"

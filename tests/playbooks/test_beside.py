@@ -132,6 +132,10 @@ def test_a_silence_names_a_target_when_it_covers_whatever_is_about_it() -> None:
         (['instance="cart-2"', 'alertname="Down"'], False),
         (['job="cart"'], False),
         (['region!="eu"'], False),
+        (['alertname=~".+"'], True),
+        (['alertname!=""', 'region=~".*"', 'instance="cart-2"'], True),
+        (['region=~".+"'], False),
+        (['region=~"eu|"'], False),
     ):
         assert implied(tuple(map(parse_matcher, texts)), by) is meant, texts
 

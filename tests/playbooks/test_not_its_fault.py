@@ -8,6 +8,7 @@ import pytest
 from tests.engine.world import dump
 from tests.playbooks.playground import Playground, Pump, Run, drain, kick, level
 from tests.playbooks.test_targets_in_turn import FLEET, Fleet, fleet
+from tocsin.engine.state import AFTER_DEAFNESS
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND
 from tocsin.playbooks.language import playbook, trust
 from tocsin.testing.carrying import Killed
@@ -128,6 +129,48 @@ def test_alerts_of_what_was_fixed_have_longer_to_end_when_nothing_could_be_heard
     world.ends_on("a")
     world.ring(world.now + 5 * MINUTE)
     assert (world.run(1).outcome, world.incident(1).state, world.pages) == ("verified", "resolved", [])
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_what_has_just_ended_gets_the_time_in_which_nothing_could_be_heard_once() -> None:
+    world = Fleet(fleet)
+    world.full_on("a", "b")
+    world.incident(1).quiet = MINUTE
+    world.ends_on("a")
+    quiet_at = world.run(1).quiet_at
+    assert world.run(1).state == "watching" and quiet_at is not None
+    world.begun.clear()
+    world.at("10s").comes_back(after=60 * SECOND)
+    assert world.run(1).quiet_at == quiet_at + 60 * SECOND + AFTER_DEAFNESS
+
+
+@pytest.mark.parametrize("by", ["an incident", "a schedule"])
+def test_no_default_is_taken_for_people_who_could_not_answer(by: str) -> None:
+    @playbook(
+        name="asks-yes",
+        answers=FULL if by == "an incident" else (),
+        schedule="" if by == "an incident" else "5 3 * * *",
+        trust=trust(start="ask", default="yes", within="30m"),
+    )
+    def asks_yes(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(asks_yes, rung="ask")
+    if by == "an incident":
+        world.fires("Full", instance="cart-1")
+    else:
+        world.at("5m")
+    run = next(one for one in world.written.values() if one.targets == {"pump": "main"})
+    due = world.run(run.number).due()
+    assert world.run(run.number).state == "asking" and due == world.now + 30 * MINUTE
+    world.comes_back(after=40 * MINUTE)
+    world.ring(world.now)
+    assert world.run(run.number).state == "asking" and world.done == []
+    world.ring(due + 40 * MINUTE - SECOND)
+    assert world.run(run.number).state == "asking" and world.done == []
+    world.ring(due + 41 * MINUTE)
+    assert "drain" in world.done
     assert dump(world.replayed().state) == dump(world.engine.state)
 
 

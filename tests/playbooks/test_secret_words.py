@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
-from tests.playbooks.playground import Pump, Run, drain
+from tests.engine.world import dump
+from tests.playbooks.playground import Playground, Pump, Run, drain
 from tocsin.playbooks import language
-from tocsin.playbooks.language import About, look, playbook
-from tocsin.playbooks.run import Began, Finished, GaveUp, Returned, Step
+from tocsin.playbooks.carrying import carry_out
+from tocsin.playbooks.language import About, fix, look, playbook, trust
+from tocsin.playbooks.manifest import Rung
+from tocsin.playbooks.run import Began, Finished, GaveUp, Step
 from tocsin.playbooks.runner.child import redacted, secret_parts
-from tocsin.playbooks.session import Answered, Go, Reply, Session, Start, carry_out
+from tocsin.playbooks.session import Answered, Go, Reply, Session, Start
+from tocsin.testing.carrying import Killed
 
 URL = "redis://app:cart@host/1234"
 SECRETS = sorted(secret_parts([URL, "redis://app:1234@host/0"]), key=len, reverse=True)
@@ -92,7 +97,104 @@ def test_begun_again_it_looks_again_at_what_is_not_all_written_down_and_guesses_
     again, given, _ = carried(rows[:2])
     assert given == [("cart:1", 1234, 7, True, None)], "the look was made again"
     assert [one.ordinal for one in again if isinstance(one, Finished)] == [1, 4, 5]
-    after, given, _ = carried(rows)
-    assert given == [] and isinstance(after[-1], GaveUp) and after[-1].kind == "cut"
-    assert "playground.drain answered had a secret in it, which is not written down" in after[-1].why
-    assert not isinstance(after[-1], Returned)
+    whole = structs.replace(rows[0], result=msgspec.json.encode(ANSWER).decode())
+    for recorded, what in ((rows, "test_secret_words.keys"), ((whole, *rows[1:]), "playground.drain")):
+        after, given, _ = carried(recorded)
+        assert given == [] and isinstance(after[-1], GaveUp) and after[-1].kind == "cut"
+        assert f"{what} answered had a secret in it, which is not written down" in after[-1].why
+
+
+DB: list[str] = []
+"""The names there are."""
+
+
+@look
+def names(pump: Pump) -> list[str]:
+    raise AssertionError("the test has its own")
+
+
+@fix(idempotent=True)
+def delete(pump: Pump, these: list[str]) -> int:
+    raise AssertionError("the test has its own")
+
+
+def cleans(rung: Rung, restarts: int = 0, asks: bool = False) -> Playground:
+    """A world whose playbook deletes the names it finds, of which the reading password is a part. ``restarts``: so
+    often Tocsin is killed while it verifies.
+    """
+    left = [None] * restarts
+
+    @playbook(name="cleans", answers=['alertname="Full"'], trust=trust(start=rung, default="yes", within="30m"))
+    def cleans(run: Run, pump: Pump) -> None:
+        found = run.look(names, pump)
+        if asks and run.ask(f"Delete {len(found)}?", default="no") == "no":
+            return
+        run.fix(delete, pump, found)
+        if left:
+            left.pop()
+            raise Killed
+        run.verify(names, pump, until=lambda now: not now, within="1m")
+
+    def gone(pump: Pump, these: list[str]) -> int:
+        world.done.append(",".join(these))
+        DB.clear()
+        return len(these)
+
+    world = Playground(cleans, rung=rung)
+    world.carrier.redact = lambda text: redacted(text, ["cart"])
+    world.carrier.instead[names.name] = lambda pump: list(DB)
+    world.carrier.instead[delete.name] = gone
+    DB[:] = ["cart:1", "cart:2"]
+    world.fires("Full", instance="cart-1")
+    return world
+
+
+def test_what_was_looked_at_before_a_change_is_not_looked_at_again_after_it() -> None:
+    world = cleans("act", restarts=1)
+    assert world.done == ["cart:1,cart:2"], "once"
+    run = world.run(1)
+    assert (run.outcome, run.failed, world.rung("cleans")) == ("handed_over", False, "act")
+    assert "names answered had a secret in it, which is not written down: it cannot go on from there" in run.why
+    assert world.pages and dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_yes_is_for_what_was_shown_and_asked_for_once() -> None:
+    world = cleans("ask")
+    assert world.run(1).state == "asking"
+    world.at("1m")
+    assert world.says(1, "yes").ok
+    assert world.done == ["cart:1,cart:2"] and world.run(1).state == "watching", "what there is is what was shown"
+
+    world = cleans("ask")
+    DB[:] = ["cart:7"]
+    world.at("1m")
+    assert world.says(1, "yes").ok
+    run = world.run(1)
+    assert (run.outcome, run.failed, world.rung("cleans"), world.done) == ("handed_over", False, "ask", [])
+    assert "looked at again, step 2 was fix test_secret_words.delete; another one was allowed" in run.why
+
+
+def test_a_question_about_what_has_changed_meanwhile_is_nobodys_fault() -> None:
+    world = cleans("act", asks=True)
+    DB.append("cart:3")
+    world.at("1m")
+    assert world.says(1, "yes").ok
+    run = world.run(1)
+    assert (run.outcome, run.failed, world.rung("cleans"), world.done) == ("handed_over", False, "act", [])
+
+
+def test_a_fix_with_other_arguments_each_time_is_not_asked_for_for_ever() -> None:
+    tries = [0]
+
+    @playbook(name="restless", answers=['alertname="Full"'], trust=trust(start="ask", default="yes", within="30m"))
+    def restless(run: Run, pump: Pump) -> None:
+        tries[0] += 1
+        run.fix(delete, pump, [str(tries[0])])
+        run.verify(names, pump, until=lambda now: not now, within="1m")
+
+    world = Playground(restless, rung="ask")
+    world.fires("Full", instance="cart-1")
+    world.at("31m")
+    run = world.run(1)
+    assert run.outcome == "handed_over" and run.failed and not world.engine.state.locked
+    assert "run again, step 1 was fix test_secret_words.delete; another one was allowed" in run.why

@@ -144,9 +144,9 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
         ("run.verify(level, pump, within='2m')", "run.verify needs until"),
         ("run.verify(level, pump, until=lambda now: True, within='2m')", "until is True whatever is seen"),
         ("run.verify(level, pump, until=lambda now: now.ful, within='2m')", "Level has no ful (did you mean full?)"),
-        ("run.verify(level, pump, until=lambda n: n.full, within='2 m')", "within: '2 m' is not a duration"),
-        ("run.verify(level, pump, until=lambda n: n.full, within='0s')", "within is more than nothing"),
-        ("run.verify(level, pump, until=lambda n: n.full, within='6m')", "a person is called after 5 min"),
+        ("run.verify(level, pump, until=lambda n: n.half, within='2 m')", "within: '2 m' is not a duration"),
+        ("run.verify(level, pump, until=lambda n: n.half, within='0s')", "within is more than nothing"),
+        ("run.verify(level, pump, until=lambda n: n.half, within='6m')", "a person is called after 5 min"),
         (f"run.fix(drain, pump, older_than='7 days')\n{VERIFY}", "of playbooks_sound.drain: '7 days' is not"),
         (f"run.fix(drain, pump, older_than=WEEK)\n{VERIFY}", "older_than of playbooks_sound.drain: 'a week' is not"),
         (f"run.fix(drain, pump, older_than=7)\n{VERIFY}", "older_than of playbooks_sound.drain: 7 is no text"),
@@ -172,6 +172,10 @@ def test_what_would_fail_at_night_is_said_before(body: str, said: str) -> None:
         ("lambda: True", "until is given one thing"),
         ("helper", "until is given one thing"),
         ("lambda now: now.half, harm=lambda now: (now.full > 90, 'worse')", "harm answers (now.full > 90, 'worse')"),
+        ("lambda now: now.full", "warning: run.verify: until may answer now.full, which is neither yes nor no"),
+        ("lambda now: now.half and len(str(now))", "warning: run.verify: until may answer len(str(now)), which is"),
+        ("lambda now: now.half, harm=lambda now: now.half and 'worse'", "warning: run.verify: harm may answer 'worse'"),
+        ("lambda now: now.half, harm=lambda now: 'worse' if now.half else ''", "harm may answer 'worse', which is"),
     ],
 )
 def test_rules_that_answer_neither_yes_nor_no_are_none(rules: str, said: str) -> None:

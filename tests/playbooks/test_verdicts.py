@@ -43,15 +43,33 @@ def test_what_is_neither_yes_nor_no_verifies_nothing(until: Any, said: str) -> N
     assert state == "ended" and "did not hold within 3s" in why and said in why
 
 
-def test_harm_that_is_neither_yes_nor_no_is_no_evidence_of_it_and_none_that_all_is_well() -> None:
-    state, why = ended(lambda now: now.full < 80, harm=lambda now: (now.full > 90, "worse"))
-    assert state == "ended" and "harm answered (False, 'worse'), which is neither yes nor no" in why
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda now: now.full > 97 and "worse", "harm answered 'worse', which is neither yes nor no"),
+        (lambda now: now.full - 97 if now.full > 97 else 0, "harm answered 2, which is neither yes nor no"),
+        (lambda now: [now] if now.full > 97 else [], "which is neither yes nor no"),
+        (lambda now: (now.full > 97, "worse"), "which is neither yes nor no"),
+    ],
+)
+def test_harm_that_is_no_plain_no_ends_it_at_once_whatever_is_seen_later(harm: Any, said: str) -> None:
+    @playbook(name="harmful", answers=FULL, trust=trust(start="act"))
+    def harmful(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, harm=harm, within="1m", every="5s")
+
+    world = Playground(harmful)
+    levels = [99, 99, 40]
+    world.carrier.instead[level.name] = lambda pump: Level(levels.pop(0))
+    fires(world)
+    assert world.run(1).outcome == "handed_over" and said in world.run(1).why
+    assert len(levels) == 2 and world.pages
 
 
 @pytest.mark.parametrize("until", [lambda now: bool_(now.full < 80), lambda now: now.full < 80])
 def test_yes_is_yes_whoever_made_it_and_what_is_empty_is_no(until: Any) -> None:
     def harm(now: Level) -> Any:
-        return now.full > 90 and "worse"
+        return "worse" if now.full > 90 else ""
 
     assert ended(until, harm)[0] == "watching"
     assert ended(until, lambda now: [])[0] == "watching"

@@ -249,6 +249,7 @@ def test_a_holder_that_ends_in_order_hands_over_at_once(node: Callable[..., Post
     thread = _waiting(second)
     first.close()
     thread.join(5)
+    assert not thread.is_alive()
     second.set_meta("alive_at", b"2")
 
 

@@ -43,7 +43,7 @@ def test_a_grave_incident_stands_before_any_number_of_newer_lesser_ones(site: Si
     for path in ("/", "/?state=triggered"):
         rows = re.findall(r'<article class="row" id="i(\d+)"', ana.get(path).text)
         assert rows[:2] == ["1042", "1044"] and rows[2] == "2059"
-        assert "62 incidents need a person." in ana.page or "of 62" in ana.page
+        assert "62 incidents need a person." in ana.page
         assert "Triggered are 1 SEV1, 1 SEV2, 1 SEV3 and 60 SEV4; the gravest stand first." in ana.page
         more = re.search(r'<a href="([^"]+)" rel="next">More</a>', ana.page)
         assert more is not None
@@ -74,7 +74,7 @@ def test_an_answer_of_several_says_that_the_others_are_still_paged(site: Site, a
     incident.steps = tuple(structs.replace(step, answers=2) for step in incident.steps)
     site.night.put(incident)
     ana.get("/")
-    assert 'data-quiet="Noted."' in ana.page
+    assert 'data-quiet="Noted."' in ana.page and 'action="/incidents/1042/acknowledge"' in ana.page
     site.core.answer = c.Result(ok=True, reason="answered", message="Noted")
     incident.answers = {"ana": NOW + HOUR}
     site.night.put(incident)

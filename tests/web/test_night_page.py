@@ -216,13 +216,15 @@ def test_it_says_how_many_fire_and_since_when_they_do(site: Site, http: httpx2.C
     one = site.night.incident(1042)
     fired = [alert for alert in site.night.bodies(tables.alerts, Alert) if alert.incident == 1042 and alert.firing]
     one.reopened, one.opened_at, one.alerts = 1, NOW - DAY, 300
-    for alert in fired:
-        alert.first_seen = site.clock() - 5 * MINUTE
+    one.reopened_at = one.began_at = site.clock() - 5 * MINUTE
     more = [structs.replace(fired[0], id=9000 + n, key=f"k{n}", own_title=f"Pod {n}") for n in range(7)]
     site.night.put(one, *fired, *more)
     page = http.get(PATH).text
     assert f"for 5\u00a0min now. {len(fired) + 7} of 300\u00a0alerts fire." in page
     assert f"and {len(fired) + 2} more" in page
+    one.state, one.resolved_at = "resolved", site.clock()
+    site.night.put(one)
+    assert ", 5\u00a0min after it began." in http.get(PATH).text
 
 
 @pytest.mark.usefixtures("unreadable")

@@ -22,7 +22,7 @@ from tocsin.pages.ledger import Page
 from tocsin.plan.model import Plan
 from tocsin.playbooks.evidence import BEFORE, Series, said
 from tocsin.playbooks.left import Left
-from tocsin.playbooks.manifest import Manifest, Param
+from tocsin.playbooks.manifest import Manifest, Param, Rung, Trust
 from tocsin.playbooks.run import Approval, Run, Step
 from tocsin.playbooks.targets import Target
 from tocsin.playbooks.trust import Climb
@@ -180,6 +180,8 @@ def test_what_is_taken_over_is_shown_and_given_back(site: Site, ana: Browserless
         ana.get("/runs/7")
         assert ("in place of what was compared by itself" in ana.page) is asks
     assert ana.send("/runs/7/compare").status_code == 400 and len(site.core.asked) == 2
+    assert ana.send("/runs/7/compare", same="undo").status_code == 200
+    assert site.core.asked.pop() == c.CompareRun(actor="person:ana", run=7, same=None)
     for path in ("resume", "take-over", "give-back", "compare"):
         assert ana.http.post(f"/runs/7/{path}", data={"why": "x"}).status_code == 403, "without the form's token"
 
@@ -229,7 +231,7 @@ def test_what_was_handed_over_is_drawn_with_what_to_do_next_and_the_suspected_ch
 def test_coverage_says_what_is_answered_and_what_has_come_and_is_not(site: Site, ana: Browserless) -> None:
     ana.get("/coverage")
     assert "a person with nothing prepared." in ana.page
-    assert "<code>heartbeat=" in ana.page or "nightly-export" in ana.page, "what the plan knows of"
+    assert "heartbeat=&#34;nightly-export&#34;</code>" in ana.page, "what the plan knows of"
     assert "Nothing" in ana.page and "Checklist" in ana.page
     assert "the last " in ana.page, "and what has come in 90 days, with how often"
 
@@ -470,3 +472,88 @@ def test_many_cards_are_folded_and_few_are_not(ana: Browserless, listed: None, m
     monkeypatch.setattr(playbooks, "FEW", 0)
     ana.get("/playbooks")
     assert "<details open><summary>" not in ana.page and "Details" in ana.page
+
+
+def many(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The night's plan with so many playbooks, the first of them with two services."""
+    rungs: tuple[Rung, ...] = ("ask", "act")
+    books = {
+        f"mend-{n:02}": Manifest(
+            name=f"mend-{n:02}", file="f.py", line=1, function="f:f", about=f"Thing {n} is broken", meaning="m",
+            answers=((parse_matcher(f"alertname=Broken{n}"),),), trust=Trust(rungs[n % 2]),
+        )
+        for n in range(number)
+    }  # fmt: skip
+    answers = {"checkout": tuple(books), "payments": ("mend-00",)}
+    plan = msgspec.structs.replace(the_plan(), playbooks=books, answers=answers)
+
+    async def in_force(faces: Faces) -> Plan:
+        return plan
+
+    monkeypatch.setattr(Faces, "plan", in_force)
+
+
+def names_on(page: str) -> list[str]:
+    return re.findall(r'data-row="([^"]+)"', page)
+
+
+def test_many_playbooks_are_a_list_to_find_one_in(ana: Browserless, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(monkeypatch, 40)
+    ana.get("/playbooks")
+    said = re.findall(r"<h1[^>]*>([^<]*)<", ana.page)
+    assert said == ["41\N{NO-BREAK SPACE}playbooks answer, 20 alone."] and "Change its trust" not in ana.page
+    first = names_on(ana.page)
+    assert len(first) == playbooks.LISTED and first[0] == "checkout/mend-00"
+    assert 'href="/playbooks?from=25"' in ana.page
+    ana.get("/playbooks?from=25")
+    assert first + names_on(ana.page) == [*(f"checkout/mend-{n:02}" for n in range(40)), "payments/mend-00"]
+    assert "Back to the first" in ana.page and "More playbooks" not in ana.page
+    ana.get("/playbooks?trust=act&service=checkout")
+    assert len(names_on(ana.page)) == 20 and "20 of 41\N{NO-BREAK SPACE}playbooks" in ana.page
+    for text, found in (("broken17", ["checkout/mend-17"]), ("THING 3 broken", 13), ("payments", 1), ("nope", 0)):
+        ana.get(f"/playbooks?text={text}")
+        rows = names_on(ana.page)
+        assert rows == found if isinstance(found, list) else len(rows) == found, (text, rows)
+    assert "No playbook matches." in ana.page
+    for odd in ("from=-1", "from=x", "from=99999", "trust=x", "from=9999999999"):
+        assert ana.get(f"/playbooks?{odd}").status_code == 200
+
+
+def test_few_that_match_are_cards_and_each_has_a_name_of_its_own(
+    ana: Browserless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(monkeypatch, 40)
+    ana.get("/playbooks?text=mend-00")
+    assert names_on(ana.page) == ["checkout/mend-00", "payments/mend-00"]
+    sections = re.findall(r'<section class="panel card" aria-label="([^"]+)"', ana.page)
+    assert sections == ["mend-00 for checkout", "mend-00 for payments"]
+    many(monkeypatch, 2)
+    ana.get("/playbooks")
+    assert 'role="search"' not in ana.page, "three need no search"
+
+
+def test_what_is_asked_on_a_playbooks_own_page_is_answered_there(
+    site: Site, ana: Browserless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(monkeypatch, 40)
+    site.core.weighing = Weighing(why="another node writes")
+    ana.get("/playbooks/checkout/mend-01")
+    site.core.answer = c.refuse("conflict", "Not now: it rests")
+    assert ana.send("/playbooks/run", service="checkout", playbook="mend-01", own="yes").status_code == 409
+    assert ana.page.count("it rests") == 2 and "What is left of its guards" in ana.page
+    site.core.answer = c.Result(ok=True)
+    sent = ana.send("/playbooks/trust", service="checkout", playbook="mend-01", own="yes", rung="ask", why="calm")
+    assert sent.status_code == 200 and "What is left of its guards" in ana.page
+    assert site.core.asked[-1] == c.SetTrust(
+        actor="person:ana", service="checkout", playbook="mend-01", rung="ask", why="calm", role="admin"
+    )
+
+
+def test_what_is_refused_where_there_are_many_shows_the_card_it_was_asked_on(
+    site: Site, ana: Browserless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(monkeypatch, 40)
+    ana.get("/playbooks?text=mend-07")
+    site.core.answer = c.refuse("conflict", "Not now: it rests")
+    assert ana.send("/playbooks/run", service="checkout", playbook="mend-07").status_code == 409
+    assert names_on(ana.page) == ["checkout/mend-07"] and ana.page.count("it rests") == 2

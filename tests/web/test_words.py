@@ -15,7 +15,8 @@ from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.pages.ledger import Page
 from tocsin.plan.turns import Turns
 from tocsin.playbooks.run import Run
-from tocsin.web.room import _steps, _whys
+from tocsin.web.room import _steps
+from tocsin.web.whys import whys
 from tocsin.web.words import Reader, because, count, initials, listed, night, span
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -119,7 +120,7 @@ def test_whom_no_page_reached_is_not_said_to_have_been_paged_with_the_others() -
     assert "Ben could not be reached yet by email, which is tried again;" in again
     both = [page("ben", id=3, channel="webhook"), ben, ana]
     assert reader().now_line(due, both).before.startswith("Ana and Ben were paged by webhook; ")
-    said = dict(_whys(reader(), due, [structs.replace(ben, error="the connection was refused"), ana]))
+    said = dict(whys(reader(), due, [structs.replace(ben, error="the connection was refused"), ana]))
     assert [why for what, why in said.items() if what.startswith("Ben could not")] == ["the connection was refused"]
     first = _steps(reader(), due, [ben, ana])[0].last_page
     assert first is not None and first.may_reach
@@ -235,7 +236,7 @@ def test_whoever_cannot_be_reached_is_not_next():
 
 def test_whoever_was_not_paged_because_of_anothers_turn_is_told_so():
     one = incident(steps=(TURNS, Step(("person:mei",))), step=1, next_at=NOW + 5 * MINUTE)
-    told = dict(_whys(reader(), one, [page("ben")]))
+    told = dict(whys(reader(), one, [page("ben")]))
     assert told["You were not paged"] == "step 1 pages one of several, and it was Ben's turn"
     assert "Mei has not been paged yet" in told
 
@@ -243,6 +244,6 @@ def test_whoever_was_not_paged_because_of_anothers_turn_is_told_so():
 def test_who_could_not_be_reached_until_it_was_over_is_not_said_to_have_been_held_back() -> None:
     tried = page("ana", state="overtaken", outcome=Reason.OVERTAKEN, attempts=2, error="the connection was refused")
     over = incident(state="resolved", resolved_by="code", resolved_at=NOW)
-    assert _whys(reader(), over, [tried])[0] == ("You could not be reached by email", "the connection was refused")
+    assert whys(reader(), over, [tried])[0] == ("You could not be reached by email", "the connection was refused")
     spared = page("ana", state="overtaken", outcome=Reason.OVERTAKEN)
-    assert _whys(reader(), over, [spared])[0][0] == "You have not been paged: the page was held back"
+    assert whys(reader(), over, [spared])[0][0] == "You have not been paged: the page was held back"

@@ -73,6 +73,7 @@ def test_each_method_can_be_tested_called_broken_and_removed(site: Site, ana: Br
     assert asked(site) == c.TryContact(actor="person:ana", contact=2)
     ana.send("/you/contacts/2/failing")
     assert "Failing" in ana.page
+    assert "push.larkfield.example/ana</span>" in ana.page and 'action="/you/contacts/2/remove"' in ana.page
     ana.send("/you/contacts/2/remove")
     assert "push.larkfield.example/ana</span>" not in ana.page
     assert 'action="/you/contacts/1/remove"' not in ana.page, "the plan declares it"

@@ -14,7 +14,9 @@ from tocsin.kernel.reason import Reason
 
 
 class Heartbeat(Struct, kw_only=True):
-    """What is known of one heartbeat. ``due`` is when its absence becomes an alert (grace included)."""
+    """What is known of one heartbeat. ``due`` is when its absence becomes an alert (grace included), or, of one that
+    was never heard, when somebody is told so.
+    """
 
     service: str
     name: str
@@ -26,6 +28,8 @@ class Heartbeat(Struct, kw_only=True):
     exit_code: int | None = None
     body: str = ""
     beats: int = 0
+    declared_at: Instant | None = None
+    """Since when the plan has it, as far as that is known: of one that is ``new`` somebody is told when it is due."""
     took: Duration | None = None
     """How long the last run took, from its start to its end, when it told both."""
 
@@ -58,7 +62,7 @@ def beaten(
         heart.started = now
         if before in ("new", "up"):
             heart.state = "started"
-            heart.due = heart.due or next_due(spec, now)
+            heart.due = next_due(spec, now) if heart.due is None or before == "new" else heart.due
         return None
     heart.took = now - heart.started if heart.started is not None else None
     heart.started = None

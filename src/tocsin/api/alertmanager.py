@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from litestar import Request, Response, Router, delete, get, post, route
+from litestar import HttpMethod, Request, Response, Router, delete, get, post, route
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 
 from tocsin.access.credentials import Key, secret_hash
 from tocsin.alerts.alert import Alert
@@ -216,11 +217,38 @@ async def ready(faces: Faces, key: str) -> Response[bytes]:
     return Response(b"OK", media_type="text/plain")
 
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_TAKEN = {
+    "/api/v2/status": ("GET",),
+    "/api/v2/receivers": ("GET",),
+    "/api/v2/alerts/groups": ("GET",),
+    "/api/v2/silences": ("GET", "POST"),
+    "/api/v2/silence/{silence:str}": ("DELETE", "GET"),
+}
+"""By which methods each is called here; ``/api/v2/alerts`` is the core's but to be read."""
+
+
+def _otherwise(path: str, taken: tuple[str, ...]) -> HTTPRouteHandler:
+    """What is called by another method than it takes."""
+
+    others = [HttpMethod(one) for one in _METHODS if one not in taken]
+
+    @route(path, http_method=others, status_code=405, csrf=False)
+    async def otherwise(request: Request[Any, Any, Any], faces: Faces, key: str) -> Response[bytes]:
+        await _key(faces, key)
+        said = f"method {request.method} is not allowed, but [{','.join(taken)}] are"
+        answer = _refused(request, Refused(405, said, 405))
+        answer.headers["Allow"] = ",".join(taken)
+        return answer
+
+    return otherwise
+
+
 # One for each step of a path: having taken a known step, the router does not come back for another way.
 _NOTHING = ["/{rest:path}", "/api/{rest:path}", "/api/v2/{rest:path}", "/-/{rest:path}"]
 
 
-@route(_NOTHING, http_method=["GET", "POST", "PUT", "PATCH", "DELETE"], csrf=False)
+@route(_NOTHING, http_method=[HttpMethod(one) for one in _METHODS], csrf=False)
 async def nothing(request: Request[Any, Any, Any], faces: Faces, key: str, rest: str) -> Response[bytes]:
     """Whatever else Alertmanager may know."""
     await _key(faces, key)
@@ -243,6 +271,7 @@ def router() -> Router:
             healthy,
             ready,
             nothing,
+            *(_otherwise(path, taken) for path, taken in _TAKEN.items()),
         ],
         exception_handlers={
             Refused: _refused,

@@ -79,12 +79,12 @@ def _bearer(request: Request[Any, Any, Any]) -> str:
 
 
 async def _key(faces: Faces, text: str) -> Key:
+    headers = {"WWW-Authenticate": 'Bearer realm="tocsin"'}
     if not text:
-        headers = {"WWW-Authenticate": 'Bearer realm="tocsin"'}
         raise Problem(401, "no_key", "send the trigger's key as the bearer token", headers=headers)
     found = await faces.read(faces.reads.key_by_hash, secret_hash(text)) if len(text) <= 200 else None
     if found is None or found.revoked_at is not None or found.source != SOURCE:
-        raise Problem(403, "unknown_key", "no trigger of the plan has this key")
+        raise Problem(401, "unknown_key", "no trigger of the plan has this key", headers=headers)
     return found
 
 

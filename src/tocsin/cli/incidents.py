@@ -22,6 +22,7 @@ from tocsin.kernel.instant import MINUTE, SECOND, Instant, format_duration, form
 
 STATES = ("open", "triggered", "acknowledged", "resolved", "all")
 SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
+ORDERS = ("gravest", "newest")
 
 
 class Incidents(click.Group):
@@ -57,13 +58,28 @@ for _command in (ledger, checklist, tick, untick):
 )
 @click.option("--service", metavar="NAME", help="Only of this service.")
 @click.option("--severity", type=click.Choice(SEVERITIES), help="Only of this severity; sev1 is the gravest.")
+@click.option(
+    "--order",
+    type=click.Choice(ORDERS),
+    help="Of what is open, what nobody has and is gravest first, or the newest.  "
+    "[default: gravest; with --json, and for what is over, newest]",
+)
 @show.limit_option
 @server_options
 @show.json_option
 def list_incidents(
-    api: Api, state: str, service: str | None, severity: str | None, limit: int | None, as_json: bool
+    api: Api,
+    state: str,
+    service: str | None,
+    severity: str | None,
+    order: str | None,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
-    """List incidents, the newest first.
+    """List incidents.
+
+    What is open is listed as on the first page of the web: what nobody has before what somebody has, and of that the
+    gravest first. Everything else, and JSON, begins with the newest.
 
     \b
     Examples:
@@ -71,7 +87,8 @@ def list_incidents(
       tocsin incidents list --state all --service checkout
       tocsin incidents list --severity sev1 --json | jq '.[].number'
     """
-    query = {"state": state, "severity": severity}
+    ordered = order or ("newest" if as_json or state in ("resolved", "all") else "gravest")
+    query = {"state": state, "severity": severity, "order": ordered if ordered != "newest" else None}
     show.print_list(
         api.every_of(service, "/incidents", query, show.asked(limit, as_json)),
         (
@@ -92,7 +109,7 @@ def list_incidents(
 
 
 def _row(one: dict[str, Any], now: Instant | None) -> show.Row:
-    opened, ended = show.instant(one["opened_at"]), show.moment(one["resolved_at"])
+    opened, ended = show.instant(one.get("reopened_at") or one["opened_at"]), show.moment(one["resolved_at"])
     until = ended if ended is not None else now
     return (
         str(one["number"]),
@@ -144,6 +161,13 @@ def whole(api: Api, incident: int) -> dict[str, Any]:
     return found
 
 
+def _reopened(one: dict[str, Any], now: Instant | None) -> str:
+    if not one["reopened"]:
+        return ""
+    last = one.get("reopened_at")
+    return count(int(one["reopened"]), "time") + (f", last {_when(last, now)}" if last else "")
+
+
 def _sheet(one: dict[str, Any], now: Instant | None) -> None:
     show.line(f"#{one['number']} {one['title']}", "head")
     show.line(standing(one, now), show.STATE_WEIGHTS.get(str(one["state"]), ""))
@@ -155,7 +179,7 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
             ("urgency", "low" if one["urgency"] == "low" else ""),
             ("asked for help", ", ".join(one["responders"])),
             ("opened", _when(one["opened_at"], now)),
-            ("reopened", count(int(one["reopened"]), "time") if one["reopened"] else ""),
+            ("reopened", _reopened(one, now)),
             ("labels", show.labels(one["labels"])),
             ("page", str(one["url"])),
         ]

@@ -56,7 +56,8 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     from tocsin.plan.reading import read_plan
     from tocsin.playbooks.manifest import MADE
     from tocsin.runtime.clock import SystemClock
-    from tocsin.wiring import plan_files, unconfinable, without_clients
+    from tocsin.settings import Settings
+    from tocsin.wiring import plan_files, unconfinable, weak_secrets, without_clients
 
     place = folder or default_folder()
     try:
@@ -66,7 +67,8 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     reading = read_plan(files, SystemClock().now())
     unconfined = unconfinable(reading.plan, files) if reading.plan is not None else []
     clientless = without_clients(reading.plan) if reading.plan is not None else []
-    findings = (*reading.findings, *_uncovered(reading.plan), *unconfined, *clientless)
+    weak = weak_secrets(Settings(Path(DEFAULT_DATA), place), reading.plan, files) if reading.plan is not None else []
+    findings = (*reading.findings, *_uncovered(reading.plan), *unconfined, *clientless, *weak)
     written = len(files) - len(MADE & files.keys())  # what its playbooks declare is no file of theirs
     grave = ("error", "warning") if strict else ("error",)
     worst = [finding for finding in findings if finding.level in grave]

@@ -10,7 +10,8 @@ from tocsin.cli import show
 from tocsin.cli.client import Api, segment
 from tocsin.cli.failure import OK, REFUSED
 from tocsin.cli.place import server_options
-from tocsin.cli.playbook_files import ON_FILES, typed
+from tocsin.cli.playbook_args import typed
+from tocsin.cli.playbook_files import ON_FILES
 from tocsin.cli.playbook_guards import guards
 from tocsin.cli.playbook_library import library
 from tocsin.cli.run_resuming import RESUMING
@@ -119,7 +120,10 @@ def run(
     if not service and not incident:
         raise click.UsageError("Say what it is for: --service NAME or --incident NUMBER.")
     body: dict[str, Any] = {"playbook": name, "service": service, "incident": incident, "targets": dict(targets)}
-    body["args"] = {key: typed(value) for key, value in args}
+    if args:
+        there = next((one for one in api.get("/playbooks") if one["name"] == name), None)
+        kinds = {one["name"]: one["kind"] for one in there["params"]} if there is not None else {}
+        body["args"] = typed(name, kinds, args) if there is not None else dict(args)  # the server says that it is none
     options = {"service": "--service", "incident": "--incident", "targets": "--target", "args": "--arg"}
     one = api.write("POST", "/runs", body, options)
     number = int(one["number"])

@@ -19,6 +19,7 @@ from tocsin.cli.failure import OK, REFUSED, NotFound, Refused
 from tocsin.cli.place import DEFAULT_DATA, data_option
 from tocsin.cli.plan import default_folder
 from tocsin.cli.plan_folder import plan_too
+from tocsin.cli.playbook_args import typed
 from tocsin.cli.text import count
 from tocsin.cli.words import label
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from tocsin.playbooks.run import Report
 
 SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
-KINDS: dict[str, tuple[type, ...]] = {"text": (str,), "whole number": (int,), "number": (int, float), "flag": (bool,)}
 _plan_option = click.option(
     "--plan", "folder", envvar="TOCSIN_PLAN", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
     help=f"The plan's folder.  [default: ./{DEFAULT_DATA}/plan]",
@@ -295,29 +295,11 @@ def _given(manifest: Manifest, args: Sequence[tuple[str, str]]) -> dict[str, str
     import msgspec
 
     kinds = {one.name: one.kind for one in manifest.params if not one.target}
-    found: dict[str, str] = {}
-    for name, value in args:
-        if name not in kinds:
-            raise Refused(f"{manifest.name} takes no {name}: it takes {', '.join(kinds) or 'no parameter'}.")
-        plain = value if kinds[name] == "text" else typed(value)
-        if type(plain) not in KINDS[kinds[name]]:
-            raise Refused(f"The parameter {name} is a {kinds[name]}, not {value}.")
-        found[name] = msgspec.json.encode(plain).decode()
-    return found
+    return {name: msgspec.json.encode(one).decode() for name, one in typed(manifest.name, kinds, args).items()}
 
 
 def _defaults(manifest: Manifest) -> dict[str, str]:
     return {one.name: one.default for one in manifest.params if not one.target and one.default}
-
-
-def typed(text: str) -> str | float | bool:
-    """What a parameter is given as: a flag, a number, else a text."""
-    if text in ("true", "false"):
-        return text == "true"
-    try:
-        return float(text) if "." in text else int(text)
-    except ValueError:
-        return text
 
 
 ON_FILES: Final = (new, schema, lint, test, dry_run)

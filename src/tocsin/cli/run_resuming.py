@@ -88,21 +88,23 @@ def give_back(api: Api, number: int, as_json: bool) -> None:
 
 @click.command("compare")
 @click.argument("number", type=int)
-@click.argument("verdict", metavar="SAME|OTHER", type=click.Choice(["same", "other"]))
+@click.argument("verdict", metavar="SAME|OTHER|UNDO", type=click.Choice(["same", "other", "undo"]))
 @click.option("--did", metavar="TEXT", default="", help="What was done, in your words.")
 @server_options
 @show.json_option
 def compare(api: Api, number: int, verdict: str, did: str, as_json: bool) -> None:
     """Say whether a run that only watched would have done what you did.
 
-    It counts for its playbook's trust.
+    It counts for its playbook's trust. What was said last counts; `undo` takes it back.
 
     \b
     Examples:
       tocsin playbook compare 17 same
       tocsin playbook compare 17 other --did "moved the traffic away"
+      tocsin playbook compare 17 undo
     """
-    print_run(api.write("POST", f"/runs/{number}/compare", {"same": verdict == "same", "did": did}), as_json)
+    same = {"same": True, "other": False, "undo": None}[verdict]
+    print_run(api.write("POST", f"/runs/{number}/compare", {"same": same, "did": did}), as_json)
 
 
 RESUMING = (continue_run, repeat_run, take_over, give_back, compare)

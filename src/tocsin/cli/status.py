@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from tocsin.cli.client import Api
-from tocsin.cli.failure import OK, UNREACHABLE
+from tocsin.cli.failure import OK, UNREACHABLE, Failure
 from tocsin.cli.place import server_options
 from tocsin.cli.show import facts, json_option, line, moment, print_json
 from tocsin.cli.text import ago, count
+
+MOST_NAMED = 5
 
 
 @click.command()
@@ -48,6 +50,10 @@ def status(api: Api, as_json: bool) -> int:
     if refused:
         line("The plan on disk has errors; the last good one is in force. `tocsin plan check` says all of:", "ring")
         line(f"  {refused[0]}", "ring")
+    unheard = _unheard(api)
+    if unheard:
+        more = f" and {len(unheard) - MOST_NAMED:,} more" if len(unheard) > MOST_NAMED else ""
+        line(f"Not heard from yet: {', '.join(unheard[:MOST_NAMED])}{more}. Is its address in the job?", "held")
     for fault in audit:
         line(f"  {fault}", "ring")
     facts(
@@ -61,3 +67,12 @@ def status(api: Api, as_json: bool) -> int:
         ]
     )
     return OK if well else UNREACHABLE
+
+
+def _unheard(api: Api) -> list[str]:
+    """The heartbeats of the plan of which nothing was ever heard, as far as that can be read now."""
+    try:
+        found = api.get("/heartbeats")["items"]
+    except Failure:  # how the server is can be said without its database
+        return []
+    return [f"{one['name']} of {one['service']}" for one in found if one["state"] == "new"]

@@ -28,7 +28,7 @@ MOST_TRIED = 12
 CHANGED_NOTHING = "It changed nothing"
 PUT_OFF = "it was put off when the incident was resolved"
 PEOPLE_THERE: Final = frozenset({Reason.GUARD_PERSON, Reason.GUARD_SILENCE})
-"""What a run is handed over for because people are at it: nobody is put before them."""
+"""What a run is handed over for because people are at it: nobody is put before them, and it is no failure."""
 MOST_STEPS = 200
 """So many steps an incident's escalation has, with all that were put before it."""
 
@@ -248,9 +248,11 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
         where = f" on {' and '.join(run.targets.values())}" if len(incident.works) > 1 and run.targets else ""
         conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}", *doubted)
         note(incident, conclusion, *changed_nothing(turn, run, incident), *rest)
-        holding.lift(turn, incident, reason)
+        if reason is not Reason.GUARD_SILENCE:  # else what is heard is still code's; the rest has its turn when it is
+            holding.lift(turn, incident, reason)
         if reason not in PEOPLE_THERE:
             call_first(turn, run, incident)
+    run.cut = run.cut or reason in PEOPLE_THERE
     run.find(why)
     end(turn, run, "handed_over", reason, f"handed over: {why}")
 
@@ -313,6 +315,11 @@ def opened_again(turn: Turn, incident: Incident, *, early: bool) -> None:
     stopped = early and incident.lifted is Reason.RUN_CANCELLED
     incident.lifted = Reason.RUN_CANCELLED if stopped else None
     incident.called, incident.held, incident.held_since = False, 0, None
+    for run in holding.at_work(turn, incident):
+        if run.state == "asking" and run.approval is not None:
+            run.unheard_at = None
+            turn.save_run(run)
+            note(incident, *found(run, asked(run, run.approval)))
     if not early:
         given_back(turn, incident)
 
@@ -342,13 +349,22 @@ def incident_over(turn: Turn, incident: Incident, put_off: tuple[str, ...] = ())
     for run in holding.at_work(turn, incident):
         if run.state == "watching" and not about.still_fires(turn, incident, run):
             held(turn, run)
-        elif run.state == "asking" and run.unproven and run.approval is not None:
-            run.approval.due = turn.now  # somebody has to hear of it: that is told when its time is over
-            turn.save_run(run)
+        elif run.state == "asking" and run.unproven:
+            if over(turn, run):
+                # An alert that is gone may be back in a moment, and the question with it. A person means it.
+                run.unheard_at = turn.now + (WATCH if incident.resolved_by == SYSTEM else 0)
+                turn.save_run(run)
         elif run.state in ("watching", "asking"):
             end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
         elif not run.fixes:
             stop(turn, run, "the incident is over")
+
+
+def over(turn: Turn, run: Run) -> bool:
+    """Whether what a run is for is over, so that no page would carry what it asks. Whoever began one looks at it."""
+    incident = incident_of(turn, run)
+    for_it = bool(run.incident) and (bool(run.continues) or not run.by_hand)
+    return for_it and (incident is None or not incident.open)
 
 
 def held(turn: Turn, run: Run) -> None:
@@ -374,18 +390,27 @@ def plan_changed(turn: Turn) -> None:
             release(turn, incident)
 
 
-def deafened(turn: Turn, length: Duration) -> None:
-    """Until now nothing could be heard: alerts of what was fixed have so much longer to end, and monitors their time to
-    speak again. Pages wait for that no longer than they may in all.
+def deafened(turn: Turn, length: Duration, moved: Duration) -> None:
+    """Until now nothing could be heard, and nobody could answer: alerts of what was fixed have so much longer to end,
+    people to say yes or no, and monitors their time to speak again. Pages wait for that no longer than they may in all.
+
+    ``length``: how long that was; ``moved``: with monitors' time.
     """
+    for run in turn.state.runs.values():
+        if run.state == "watching":
+            run.watch_until = max((run.watch_until or 0) + length, turn.now + AFTER_DEAFNESS)
+            run.quiet_at = run.quiet_at + moved if run.quiet_at is not None else None
+        elif run.state == "asking" and run.approval is not None:
+            run.approval.due += length
+            run.unheard_at = run.unheard_at + length if run.unheard_at is not None else None
+        else:
+            continue
+        turn.save_run(run)
     for number in sorted(turn.state.at_work):
         incident = turn.state.incidents.get(number)
-        watching = [] if incident is None else [r for r in holding.at_work(turn, incident) if r.state == "watching"]
-        for run in watching:
-            run.watch_until = max((run.watch_until or 0) + length, turn.now + AFTER_DEAFNESS)
-            run.quiet_at = run.quiet_at + length if run.quiet_at is not None else None
-            turn.save_run(run)
-        if watching and incident is not None and incident.open:
+        if incident is None or not incident.open:
+            continue
+        if any(run.state == "watching" for run in holding.at_work(turn, incident)):
             release(turn, incident)
 
 

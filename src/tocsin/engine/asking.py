@@ -121,7 +121,7 @@ def go_on(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:
         step.result, step.said = msgspec.json.encode(said).decode(), f"{said}, said {who}"
         turn.save_step(step)
     answering.settle_question(turn, run, f"{run.playbook} asked: {approval.question} {who} answered: {said}")
-    run.state = "running"
+    run.state, run.unheard_at = "running", None
     run.attempt += 1
     run.deadline = turn.now + run.patience
     turn.save_run(run)

@@ -351,10 +351,13 @@ class ResumeRun(Command, frozen=True, kw_only=True, tag="resume_run"):
 
 
 class CompareRun(Command, frozen=True, kw_only=True, tag="compare_run"):
-    """Say whether what a run that only watched would have done is what was done. ``did``: what was, in words."""
+    """Say whether what a run that only watched would have done is what was done, or (None) take back what was said.
+
+    ``did``: what was done, in words.
+    """
 
     run: int
-    same: bool
+    same: bool | None
     did: str = ""
 
 

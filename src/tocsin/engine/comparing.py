@@ -23,20 +23,48 @@ MOST_DID = 300
 
 
 def compare(turn: Turn, command: commands.CompareRun) -> Result:
-    """A person says whether what they did is what the playbook would have done."""
+    """A person says whether what they did is what the playbook would have done. The last word counts, and can be taken
+    back: a slip would stay evidence for ever.
+    """
     run = standings.known(turn, command.run)
     if isinstance(run, Result):
         return run
     if not run.would:
         return commands.refuse("conflict", f"Run {run.number} did not end before a fix: there is nothing to compare")
-    if run.agreement and not run.agreed_run:
-        return commands.refuse("conflict", f"Run {run.number} was compared already: {run.agreed_how}")
+    if command.same is None:
+        return _unsaid(turn, run, command.actor)
     if len(command.did) > MOST_DID or not command.did.isprintable():
         return commands.refuse("invalid", f"Say what you did in up to {MOST_DID} printable characters", "did")
     who, did = called(command.actor, turn.plan.names), command.did.strip()
     how = f"{who} says that this was done" if command.same else f"{who} says that something else was done"
-    _judged(turn, run, "agreed" if command.same else "differed", command.actor, f"{how}: {did}" if did else how)
+    how = f"{how}: {did}" if did else how
+    verdict: Agreement = "agreed" if command.same else "differed"
+    if (run.agreement, run.agreed_how) != (verdict, how):
+        _judged(turn, run, verdict, command.actor, how)
     return Result(ok=True, reason=run.agreement, id=str(run.number))
+
+
+def _unsaid(turn: Turn, run: Run, actor: str) -> Result:
+    if not run.agreement:
+        return commands.refuse("conflict", f"Nobody has said what was done instead of run {run.number}")
+    _take_back(turn, run)
+    was, run.agreement, run.agreed_by, run.agreed_how, run.agreed_run = run.agreed_how, "", "", "", 0
+    run.agreed_at = None
+    turn.save_run(run)
+    if standings.incident_of(turn, run) is not None:
+        what = f"{called(actor, turn.plan.names)} takes back what was said of run {run.number} of {run.playbook}: {was}"
+        turn.enter(run.incident, what, Reason.SHADOW_ASKED, actor, run=str(run.number))
+    return Result(ok=True, reason=Reason.SHADOW_ASKED, id=str(run.number))
+
+
+def _take_back(turn: Turn, run: Run) -> None:
+    """What was said of a run counts no more."""
+    manifest = turn.plan.playbooks.get(run.playbook)
+    if manifest is None or not run.agreement:
+        return
+    standing = standings.standing_of(turn, manifest, run.service)
+    was = standing.rung
+    standings.taken(turn, run, standing, was, trust.taken_back(standing, run, turn.now))
 
 
 def done_by_hand(turn: Turn, run: Run) -> None:
@@ -69,8 +97,7 @@ def _watchers(turn: Turn, run: Run) -> list[Run]:
 def _judged(turn: Turn, run: Run, agreement: Agreement, actor: str, how: str, by_run: int = 0) -> None:
     manifest = turn.plan.playbooks.get(run.playbook)
     standing = standings.standing_of(turn, manifest, run.service) if manifest is not None else None
-    if standing is not None:
-        trust.taken_back(standing, run)
+    _take_back(turn, run)
     run.agreed_run = by_run
     run.agreement, run.agreed_by, run.agreed_how, run.agreed_at = agreement, actor, how, turn.now
     turn.save_run(run)

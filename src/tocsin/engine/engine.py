@@ -32,6 +32,7 @@ from tocsin.engine import (
     starting,
     telling,
     ticking,
+    unheard,
     waiting,
 )
 from tocsin.engine.commands import ASKED, PullTrigger, Result, refuse
@@ -283,6 +284,7 @@ class Engine:
                 self.changes.dropped_heartbeats.discard(place)
             elif before.get(place) != spec and heart.last is not None and heart.state in ("up", "started"):
                 heart.due = max(next_due(spec, heart.last), turn.now)
+            unheard.declared(turn, spec, heart, anew=before.get(place) not in (None, spec))
             self.state.timers.set("heartbeat", f"{spec.service}/{spec.name}", heart.due)
             self.changes.heartbeats[place] = heart
         for alert in list(self.state.alerts.values()):
@@ -351,13 +353,9 @@ class Engine:
                 if incident.paused is Reason.CLEARING:
                     incident.paused_until = incident.clear_at
                 turn.save_incident(incident)
-        for run in self.state.runs.values():
-            if run.live and run.quiet_at is not None:
-                run.quiet_at += moved
-                turn.save_run(run)
         looping.deafened(turn, lambda since: moved if since >= before else length)
         older.complete(turn)  # a start says first that nothing could be heard, and that asks what pages wait for
-        answering.deafened(turn, length)
+        answering.deafened(turn, length, moved)
         turn.count("decisions", Reason.DEAF)
 
     def _quarantine(self, turn: Turn, faulty: Quarantine) -> None:

@@ -6,17 +6,16 @@ changed since, of each of its fixes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Set
 from functools import cache
 from itertools import chain, takewhile
 
 from tocsin.access.actors import called, same
-from tocsin.engine import about
+from tocsin.engine import about, apart
 from tocsin.engine.standings import incident_of
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, Instant
-from tocsin.kernel.matcher import Matcher, implied
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.guards import Situation, Unwell, blocked, blocked_now, locked
 from tocsin.playbooks.left import Blocked
@@ -24,7 +23,6 @@ from tocsin.playbooks.manifest import Breaker, Manifest, Unless
 from tocsin.playbooks.remembered import newest_begun
 from tocsin.playbooks.run import Outcome, Run
 from tocsin.playbooks.targets import Target
-from tocsin.silences.silence import Silence
 
 HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
 """Of runs that live, and of those for which pages did not wait."""
@@ -135,7 +133,6 @@ def unwell(turn: Turn, service: str, number: int = 0, incident: int = 0, hoping:
     told: of the others each is asked for itself, until one is well.
     """
     state, bindings = turn.state, turn.plan.bindings
-    quiet = cache(lambda: _quiet(turn))
     named = cache(lambda service: _named(turn, service))
 
     def ill(service: str) -> Set[str]:
@@ -148,10 +145,8 @@ def unwell(turn: Turn, service: str, number: int = 0, incident: int = 0, hoping:
         alike = [one for one in map(bindings.held_by, bindings.alike([lock])) if one is not None]
         if any(one.lock in ill(one.service) for one in alike):
             return ALERT
-        for one in alike:
-            said = (*one.match, None)
-            if _silence_on(turn, one.lock, (each for what in said for each in quiet().get(what, ()))) is not None:
-                return "a silence covers it"
+        if apart.silence_on(turn, lock) is not None:
+            return "a silence covers it"
         if _another_run(turn, number, incident, lock) or any(one.lock in named(one.service) for one in alike):
             return "an open incident is about it"
         return ""
@@ -167,35 +162,6 @@ def unwell(turn: Turn, service: str, number: int = 0, incident: int = 0, hoping:
         return found
 
     return why
-
-
-def _quiet(turn: Turn) -> Mapping[Matcher | None, list[Silence]]:
-    """The silences in force by what a target's own matchers have to say for one to cover it; None: by nothing."""
-    found: dict[Matcher | None, list[Silence]] = {}
-    for one in turn.state.silences.values():
-        if one.state(turn.now) == "active":
-            equal = next((what for what in one.matchers if what.operator == "=" and what.value), None)
-            found.setdefault(equal, []).append(one)
-    return found
-
-
-def _silence_on(turn: Turn, lock: str, among: Iterable[Silence] | None = None) -> Silence | None:
-    """A silence in force that keeps every alert quiet that is about a target: somebody has it apart. ``among``: where
-    it is known that it can only be one of these.
-    """
-    target = turn.plan.bindings.held_by(lock)
-    if target is None or not target.match:
-        return None
-    return next(
-        (
-            one
-            for one in (turn.state.silences.values() if among is None else among)
-            if one.state(turn.now) == "active"
-            and (not one.origin or one.origin == target.service)
-            and implied(one.matchers, target.match)
-        ),
-        None,
-    )
 
 
 def _another_run(turn: Turn, number: int, for_: int, lock: str) -> bool:
@@ -261,8 +227,7 @@ def silenced(turn: Turn, run: Run) -> Blocked | None:
     if not turn.state.silences or run.rung not in ("ask", "act") or run.by_hand or run.approved_by:
         return None
     for name in run.targets.values():
-        alike = turn.plan.bindings.alike([f"{run.service}/{name}"])
-        silence = next((one for lock in alike if (one := _silence_on(turn, lock)) is not None), None)
+        silence = apart.silence_on(turn, f"{run.service}/{name}")
         if silence is not None:
             return Blocked(Reason.GUARD_SILENCE, f"a silence of {silence.author} covers {name}")
     incident = incident_of(turn, run)

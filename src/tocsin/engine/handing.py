@@ -479,12 +479,14 @@ def findings(turn: Turn) -> Iterator[tuple[str, str]]:
 
 def _responsible(turn: Turn, key: str) -> tuple[str, ...]:
     """Who answers for a schedule: the leads of the teams it pages for, else admins, else the last resort."""
+    return answerable(turn, (service for service in turn.plan.services if turn.plan.asks(service, key)))
+
+
+def answerable(turn: Turn, services: Iterable[str]) -> tuple[str, ...]:
+    """Who answers for services: the leads of their teams, else admins, else the last resort."""
     plan = turn.plan
-    leads = dict.fromkeys(
-        plan.teams[service.team].lead
-        for service in plan.services.values()
-        if service.team in plan.teams and plan.teams[service.team].lead and plan.asks(service.key, key)
-    )
+    teams = (plan.teams.get(plan.services[service].team) for service in services)
+    leads = dict.fromkeys(team.lead for team in teams if team is not None and team.lead)
     admins = dict.fromkeys(
         user.person
         for user in turn.state.users.values()

@@ -191,7 +191,7 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
         if run.fixes:
             return _blocked(turn, run, would, Blocked(Reason.TRUST_FELL, f"it is trusted to {run.rung} now"))
         return _would(turn, run, began, would, incident)
-    over = _over(turn, run)
+    over = answering.over(turn, run)
     if over and not run.changed:
         answering.end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, f"the incident is over; {would} was not needed")
         return STOP
@@ -211,16 +211,10 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
     return None
 
 
-def _over(turn: Turn, run: Run) -> bool:
-    """Whether what a run is for is over, so that no page would carry what it asks. Whoever began one looks at it."""
-    incident = standings.incident_of(turn, run)
-    for_it = bool(run.incident) and (bool(run.continues) or not run.by_hand)
-    return for_it and (incident is None or not incident.open)
-
-
 def _asks_nobody(turn: Turn, run: Run, question: str) -> Result:
     """It would ask, and nobody would hear it: what it changed and did not verify is told of at once."""
     if run.unproven:
+        run.cut = True
         _hands_over(turn, run, f"{UNPROVEN}, and the incident is over: nobody hears its question: {question}")
     else:
         why = f"the incident is over; nobody need answer: {question}"
@@ -259,7 +253,7 @@ def _asks(turn: Turn, run: Run, began: Began) -> Result:
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return STOP
-    if _over(turn, run):
+    if answering.over(turn, run):
         return _asks_nobody(turn, run, began.function)
     turn.save_step(_step(turn, run, began))
     role = began.role or "responder"
@@ -411,10 +405,12 @@ def _late_answer(turn: Turn, run: Run) -> None:
     assert approval is not None
     asking.heard(turn, run, Reason.APPROVAL_LATE)
     incident = standings.incident_of(turn, run)
-    if run.unproven and run.incident and (incident is None or not incident.open):
+    ended = bool(run.incident) and (incident is None or not incident.open)
+    stops = bool(approval.fix) and approval.default == asking.NO
+    if run.unproven and ended and (stops or answering.over(turn, run)):
         _asks_nobody(turn, run, approval.question)
         return
-    if approval.fix and approval.default == asking.NO:
+    if stops:
         why = f"nobody answered in time: {approval.question}"
         answering.end(turn, run, "cancelled", Reason.APPROVAL_LATE, why)
         if run.unasked:

@@ -323,7 +323,10 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, 
 
     ``early``: while the alerts that somebody put off fire, by another. These count only when the snooze ends.
     """
-    incident.reopened += 1
+    incident.reopened, incident.reopened_at = incident.reopened + 1, turn.now
+    fires = () if early else turn.members(incident).firing
+    heard = [turn.state.alerts[id].first_seen for id in fires if id in turn.state.alerts]
+    incident.began_at = max(incident.opened_at, min(heard, default=turn.now))
     incident.resolved_at = incident.keep_until = incident.lingers_until = None
     if not early:
         incident.snoozed_until = None

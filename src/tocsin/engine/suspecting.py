@@ -16,7 +16,7 @@ MOST_HEARD = 200
 
 def began(incident: Incident) -> Instant:
     """When the trouble of an incident began; of one that was reopened, when it came back."""
-    return incident.last_joined if incident.reopened else incident.opened_at
+    return incident.since
 
 
 def suspect(changes: Iterable[HeardChange], services: Sequence[str], at: Instant) -> HeardChange | None:

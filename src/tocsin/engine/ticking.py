@@ -19,6 +19,7 @@ from tocsin.engine import (
     running,
     settling,
     starting,
+    unheard,
 )
 from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
@@ -183,6 +184,9 @@ def _heartbeat(turn: Turn, id: str) -> None:
     heart.due = None
     turn.changes.heartbeats[service, name] = heart
     if spec is None:
+        return
+    if heart.state == "new":
+        unheard.tell(turn, spec, heart)
         return
     heart.state = "late"
     turn.count("heartbeats", Reason.HEARTBEAT_LATE)

@@ -9,12 +9,14 @@ from tocsin.engine.state import Changes, Members, State
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.intake.request import Source
 from tocsin.kernel.instant import Instant
+from tocsin.kernel.matcher import Matcher
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
 from tocsin.plan.model import Covers, Plan, Reached
 from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
+from tocsin.silences.silence import Silence
 
 SYSTEM = "code"
 
@@ -22,7 +24,9 @@ SYSTEM = "code"
 class Turn:
     """Hands a judge everything it may look at, and keeps note of what it changes."""
 
-    __slots__ = ("_behind", "_behind_of", "changes", "now", "plan", "seq", "sources", "state", "touched", "waited")
+    __slots__ = (
+        "_behind", "_behind_of", "apart", "changes", "now", "plan", "seq", "sources", "state", "touched", "waited",
+    )  # fmt: skip
 
     def __init__(
         self, state: State, plan: Plan, sources: Mapping[str, Source], changes: Changes, seq: int, now: Instant
@@ -37,6 +41,8 @@ class Turn:
         """Incidents to settle before the turn ends, in the order they were touched."""
         self.waited = False
         """Whether what is heard lay in a socket while nothing could be heard."""
+        self.apart: tuple[tuple[int, int], Mapping[Matcher | None, list[Silence]]] | None = None
+        """See ``apart``: silences in force, found once, and how many there were and were changed by then."""
         self._behind: dict[tuple[str, ...], tuple[Reached, ...]] = {}
         self._behind_of: tuple[Plan, Covers] = plan, state.covers
 

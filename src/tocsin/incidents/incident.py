@@ -43,11 +43,6 @@ class Work(Struct, frozen=True, omit_defaults=True):
         return self.outcome in ("blocked", "unmatched")
 
 
-def since(opened_at: Instant, reopened: int, oldest: Instant | None) -> Instant:
-    """Since when an incident goes on: of one that was reopened, since what fires now was first heard."""
-    return max(opened_at, oldest) if reopened and oldest is not None else opened_at
-
-
 class Incident(Struct, kw_only=True, omit_defaults=True):
     """One incident, ``number`` short and counting up.
 
@@ -65,6 +60,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     it meanwhile.
     ``keep_until``: until when trouble reopens it. ``lingers_until``: nothing reopens it any more, and it is kept for
     its pages; looked at again then. ``note``: the last one somebody wrote, shortened.
+    ``reopened_at``: when it was reopened last, ``began_at``: when what fired then was first heard; None before.
     ``answers``: persons who acknowledged where that takes several, and until when that holds: they are not paged
     meanwhile. Empty unless it is triggered.
     ``considered``: it was looked whether a playbook answers it. ``hold_until``: until when at the latest pages wait for
@@ -114,6 +110,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     keep_until: Instant | None = None
     lingers_until: Instant | None = None
     reopened: int = 0
+    reopened_at: Instant | None = None
+    began_at: Instant | None = None
     labels: dict[str, str] = {}
     note: str = ""
     answers: dict[str, Instant] = {}
@@ -136,9 +134,15 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         """Whether it is not resolved."""
         return self.state != "resolved"
 
-    def since(self, oldest: Instant | None) -> Instant:
-        """Since when it goes on. ``oldest``: when what fires now was first heard, None when nothing fires."""
-        return since(self.opened_at, self.reopened, oldest)
+    @property
+    def since(self) -> Instant:
+        """Since when it goes on, or did until it was resolved; the time it was resolved in between is none of that."""
+        return self.began_at or self.opened_at
+
+    @property
+    def open_since(self) -> Instant:
+        """When it was opened, or reopened last."""
+        return self.reopened_at or self.opened_at
 
     @property
     def told_by(self) -> int:

@@ -108,6 +108,21 @@ def all_match(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool:
 
 
 def implied(matchers: tuple[Matcher, ...], by: tuple[Matcher, ...]) -> bool:
-    """Whether whatever meets ``by`` meets these too, as far as its equalities say it, or the same is asked by both."""
+    """Whether whatever alert meets ``by`` meets these too: as far as its equalities say it, or the same is asked by
+    both, or every alert meets them.
+    """
     said = {one.label: one.value for one in by if one.operator == "=" and one.value}
-    return all(one in by or (one.label in said and one.matches(said)) for one in matchers)
+    return all(one in by or (one.label in said and one.matches(said)) or met_by_all(one) for one in matchers)
+
+
+_ANY_WORD = re.compile(r"(?:\(\?[a-zA-Z]+\))?\^?(?:\((?:\?:)?\.[*+]\)|\.[*+])\$?")
+"""A pattern that is met by every word there can be, for certain. Others may be; trying words does not show it."""
+
+
+def met_by_all(one: Matcher) -> bool:
+    """Whether no alert can fail to meet it. Every one has a name; it may lack all other labels."""
+    if (one.label, one.operator, one.value) == ("alertname", "!=", ""):
+        return True
+    if one.operator != "=~" or not _ANY_WORD.fullmatch(one.value):
+        return False
+    return one.label == "alertname" or one.matches({})

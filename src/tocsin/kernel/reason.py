@@ -158,6 +158,7 @@ class Reason(StrEnum):
     SHIFT_BEGINS = "shift_begins"
     SHIFT_ENDS = "shift_ends"
     SCHEDULE_FINDINGS = "schedule_findings"
+    HEARTBEAT_UNHEARD = "heartbeat_unheard"
     CALENDAR_READ = "calendar_read"
     CALENDAR_AWAY = "calendar_away"
 
@@ -299,6 +300,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.SHIFT_ENDS: "your shift is over",
     Reason.CALENDAR_READ: "a calendar from elsewhere was read",
     Reason.CALENDAR_AWAY: "a calendar from elsewhere cannot be read; its last copy counts",
+    Reason.HEARTBEAT_UNHEARD: "the plan has a heartbeat of which nothing was ever heard",
     Reason.SCHEDULE_FINDINGS: "something is wrong with who is on call in the days ahead",
 }
 

@@ -330,7 +330,6 @@ def html(message: Message) -> str:
     """The message as an HTML document that works in mail programs, light and dark. Every text in it is escaped."""
     title = plain(message.title, _TITLE) or "Something is wrong"
     service = plain(message.service, _NAME)
-    preview = " ".join(part for part in (f"{since(message)}.", after(message)) if part)
     rows = [
         _row(f'<p class="ink2" style="{_SMALL}">{_e(because(message))}</p>'),
         _row(_chips(message), top=16),
@@ -376,6 +375,12 @@ def html(message: Message) -> str:
             top=24,
         )
     )
+    return _document(message, rows)
+
+
+def _document(message: Message, rows: list[str]) -> str:
+    """The rows in a frame that mail programs draw; what they show beside the subject is in it, out of sight."""
+    preview = " ".join(part for part in (f"{since(message)}.", after(message)) if part)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -107,9 +107,11 @@ class Run(Struct, kw_only=True):
     was when it started, or less when trust fell meanwhile. ``attempt`` counts processes: what an earlier one says
     counts no more. ``spoke``: the last of these that came to a step; ``interrupted``: how often Tocsin stopped in the
     midst of it. ``deadline``: when it is handed over if it has not ended. ``unproven``: something was changed, and
-    no verification held since. ``broke``: it raised, was late, or its process was lost. ``cut``: Tocsin itself ended it
-    in the midst of it, or was down while its time passed.
-    ``asked``: questions that were answered, by step. ``approved_by``: who allowed a fix last.
+    no verification held since. ``broke``: it raised, was late, or its process was lost. ``cut``: what kept it from
+    its end was no doing of its playbook: Tocsin itself, that was down or ended it in the midst of it, people who are
+    at it, or that what it was for was over.
+    ``asked``: questions that were answered, by step. ``approved_by``: who allowed a fix last. ``unheard_at``: what it
+    is for is over while it asks: then it is told of, unless that has come back.
     ``approved``: which fixes were allowed, by step; ``approved_all``: who began it by hand allowed them all.
     ``trouble``: the incident's group. ``readings``: what probes measured around it, in words. ``advice``: what is
     suggested to whoever it was handed over to; ``suspected``: the change out there that was the last before the
@@ -161,6 +163,7 @@ class Run(Struct, kw_only=True):
     cut: bool = False
     verified_at: Instant | None = None
     approval: Approval | None = None
+    unheard_at: Instant | None = None
     approved_by: str = ""
     approved: dict[str, str] = {}
     approved_all: bool = False
@@ -230,7 +233,7 @@ class Run(Struct, kw_only=True):
         """Whether it counts against its playbook: it changed something in vain, or it broke.
 
         One that looked, and handed over by itself before it changed anything, did what it is there for. What an earlier
-        run changed counted against that one. What Tocsin cut off says nothing about it.
+        run changed counted against that one. What was cut off says nothing about it.
         """
         return self.outcome == "handed_over" and not self.cut and (self.broke or self.changed)
 
@@ -249,7 +252,7 @@ class Run(Struct, kw_only=True):
         if self.state == "ended":
             return max((self.ended_at or self.started_at) + REMEMBERED, self.taken_until or 0)
         if self.state == "asking" and self.approval is not None:
-            return self.approval.due
+            return self.approval.due if self.unheard_at is None else min(self.approval.due, self.unheard_at)
         if self.state == "watching":
             return min((at for at in (self.watch_until, self.quiet_at) if at is not None), default=None)
         return self.deadline if self.stop_by is None else min(self.deadline, self.stop_by)

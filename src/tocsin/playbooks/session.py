@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from inspect import signature
 from typing import Any, NoReturn, Protocol, get_type_hints
 
 import msgspec
@@ -16,16 +15,14 @@ from msgspec import Struct, structs
 
 from tocsin.kernel.instant import SECOND, Duration, format_duration
 from tocsin.playbooks import saying
-from tocsin.playbooks.cel import RuleError, rule
+from tocsin.playbooks.cel import RuleError
 from tocsin.playbooks.language import (
     About,
-    Declared,
     Failed,
     Fix,
     Look,
     Misused,
     Must,
-    Run,
     Target,
     Uninstalled,
     Vault,
@@ -42,11 +39,10 @@ from tocsin.playbooks.run import (
     GaveUp,
     Looking,
     Report,
-    Returned,
     Step,
-    Unmatched,
     Verb,
 )
+from tocsin.playbooks.verdict import harmful, is_yes
 
 SHOWN = 300
 SHOWN_ANSWER = 120
@@ -61,7 +57,8 @@ class Start(Struct, frozen=True):
 
     ``args``: the parameters, as JSON; ``targets``: parameter to target's name. ``doubt``: fixes that an earlier run may
     have done at step ``since`` or later, each as often as it may have: their probe is asked first.
-    ``confined``: to what its process is, in words; "" when it is not.
+    ``confined``: to what its process is, in words; "" when it is not. ``approved``: which fixes were allowed, by step,
+    as ``Began.identity`` has them.
     """
 
     playbook: str
@@ -73,6 +70,7 @@ class Start(Struct, frozen=True):
     doubt: tuple[str, ...] = ()
     since: int = 0
     confined: str = ""
+    approved: dict[str, str] = {}
 
 
 class Go(Struct, frozen=True, tag="go"):
@@ -145,9 +143,13 @@ class Session:
         instead: Callable[[Look[..., Any] | Fix[..., Any]], Callable[..., Any]] = lambda what: what.function,
         doubt: Sequence[str] = (),
         since: int = 0,
+        approved: Mapping[str, str] | None = None,
     ) -> None:
         self._call = instead
         self._doubt, self._since = list(doubt), since
+        self._approved = approved or {}
+        self._renewed = ""
+        """What was looked at again, because its answer is not all written down."""
         self._wire = wire
         self._recorded = {step.ordinal: step for step in recorded}
         self._results = sum(len(step.result.encode()) for step in recorded)
@@ -162,14 +164,20 @@ class Session:
         """See ``Run.look``."""
         place = self._next("look", what.name, args, kwargs)
         known = place.known
-        if known is not None and known.state != "begun" and HIDDEN not in known.result:
-            return self._again(known, what.function)  # else what it answered is not all there: it is looked at again
+        if known is not None and known.state != "begun":
+            changed = any(one.verb == "fix" and one.ordinal > place.ordinal for one in self._recorded.values())
+            if HIDDEN not in known.result or changed:
+                return self._again(known, what.function)
+            self._renewed = _not_all(known)  # nothing was changed by what it answered: it may be looked at again
         self._wire.looks(Looking(place.ordinal, place.function, place.digest, place.shown))
         return self._do(place, what, args, kwargs, self._reading)
 
     def fix(self, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """See ``Run.fix``."""
         place = self._next("fix", what.name, args, kwargs)
+        if self._approved.get(str(place.ordinal), place.identity) != place.identity:
+            was = f"fix {_short(what.name)}"
+            self._astray(f"step {place.ordinal} was {was}; another one was allowed, or one with other arguments")
         known, doubted = place.known, self._doubted(place)
         if known is not None and known.state != "begun":
             # What a probe or a person says was done has no answer of its own.
@@ -234,7 +242,7 @@ class Session:
             meant = bool(holds())
         except Exception as error:  # noqa: BLE001  # whatever a rule raises, it came to no answer, which is no match
             plain = isinstance(error, RuleError)
-            why = str(error) if plain else f"{type(error).__name__}: {error}{_line_of(error)}"
+            why = str(error) if plain else f"{type(error).__name__}: {error}{line_of(error)}"
             self._end(place, False, NOTHING, "", self.redacted(why)[:MOST_SAID])
             raise RuleError(why) from None
         self._end(place, True, "true" if meant else "false", "it is meant for this" if meant else "not meant")
@@ -257,17 +265,22 @@ class Session:
             was = f"{known.verb} {_short(known.function)}"
             now = f"{verb} {_short(function)}"
             other = f"{was} with other arguments" if was == now else was
-            self._give_up("strayed", f"run again, step {self._ordinal} was {now}; the record says {other}")
+            self._astray(f"step {self._ordinal} was {now}; the record says {other}")
         shown = self.redacted(", ".join([*map(_shown, args), *(f"{k}={_shown(v)}" for k, v in kwargs.items())]))
         return _Place(self._ordinal, verb, function, digest, shown[:SHOWN], known)
 
     def _doubted(self, place: _Place) -> bool:
         """Whether an earlier run may have done this. It may have as often as it is named."""
-        name = f"{place.function} {place.digest}"
-        if place.ordinal < self._since or name not in self._doubt:
+        if place.ordinal < self._since or place.identity not in self._doubt:
             return False
-        self._doubt.remove(name)
+        self._doubt.remove(place.identity)
         return True
+
+    def _astray(self, how: str) -> NoReturn:
+        """Run again it does not what it did: its own fault, unless it was not told what it was told then."""
+        if self._renewed:
+            self._give_up("cut", f"{self._renewed}; looked at again, {how}")
+        self._give_up("strayed", f"run again, {how}")
 
     def _wants(self, place: _Place, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Began:
         says, undo = (
@@ -318,9 +331,10 @@ class Session:
                 seen = self._with(self._reading, lambda: call(*args, **kwargs))
                 if seen is not None:
                     value, samples = seen, samples + 1
-                    if must.harm is not None and _yes("harm", must.harm(seen)):
-                        return False, value, "it shows harm", samples
-                    if _yes("until", must.until(seen)):
+                    shown = harmful(must.harm(seen)) if must.harm is not None else ""
+                    if shown:
+                        return False, value, self.redacted(shown)[:MOST_SAID], samples
+                    if is_yes("until", must.until(seen)):
                         return True, value, "", samples
             except Exception as error:  # noqa: BLE001  # no answer is no evidence; the next look may have one
                 trouble = self.redacted(f"{type(error).__name__}: {error}")[:MOST_SAID]
@@ -359,8 +373,7 @@ class Session:
         if known.state == "failed":
             raise Failed(f"{_short(known.function)} failed: {known.error}")
         if HIDDEN in known.result:
-            what = f"what {_short(known.function)} answered had a secret in it, which is not written down"
-            self._give_up("cut", f"{what}: it cannot go on from there")
+            self._give_up("cut", f"{_not_all(known)}: it cannot go on from there")
         return self._decoded(known.result, call, known.function)
 
     def _decoded(self, raw: str, call: Callable[..., Any], name: str) -> Any:
@@ -416,6 +429,11 @@ class _Place(Struct, frozen=True):
     shown: str
     known: Step | None
 
+    @property
+    def identity(self) -> str:
+        """See ``Began.identity``."""
+        return f"{self.function} {self.digest}"
+
     def began(self, idempotent: bool = False, probe: bool = False, within: Duration = 0) -> Began:
         """What is asked before it begins."""
         return Began(
@@ -423,53 +441,7 @@ class _Place(Struct, frozen=True):
         )
 
 
-def carry_out(session: Session, found: Declared, start: Start) -> Report | None:
-    """Run a playbook to its end. Returns what is left to report; None when all is told already."""
-    try:
-        try:
-            given = _arguments(found, start)
-        except msgspec.MsgspecError as error:
-            return GaveUp("withheld", session.redacted(f"it was not begun: a parameter is none: {error}")[:MOST_SAID])
-        if lacking := _lacking(found, given):
-            return GaveUp("withheld", f"it was not begun: nothing says its parameter {' or '.join(lacking)}")
-        meant = _predicate(found)
-        if meant is not None and not session.when(lambda: meant(start.about)):
-            return Unmatched()
-        found.body(Run(session, start.about), **given)
-    except Ended:
-        return None
-    except RuleError as error:
-        return Unmatched(session.redacted(str(error))[:MOST_SAID])
-    except Failed as error:
-        return GaveUp("raised", str(error)[:MOST_SAID])
-    except SystemExit as error:
-        why = f"it ended its process by SystemExit: {error}{_line_of(error)}"
-        return GaveUp("raised", session.redacted(why)[:MOST_SAID])
-    except Exception as error:  # noqa: BLE001  # the edge of the playbook: whatever it raised, a person is called
-        text = f"{type(error).__name__}: {error}{_line_of(error)}"
-        return GaveUp("raised", session.redacted(text)[:MOST_SAID])
-    return None if session.over else Returned()
-
-
-def _predicate(found: Declared) -> Callable[[About], bool] | None:
-    """What says whether an incident is meant: ``where``, and then ``when``."""
-    asked = [*([rule(found.where)] if found.where else []), *([found.when] if found.when is not None else [])]
-    return (lambda about: all(bool(one(about)) for one in asked)) if asked else None
-
-
-def _arguments(found: Declared, start: Start) -> dict[str, Any]:
-    hints = get_type_hints(found.body)
-    given: dict[str, Any] = {name: hints[name](name=target) for name, target in start.targets.items()}
-    return given | {name: msgspec.json.decode(raw, type=hints[name]) for name, raw in start.args.items()}
-
-
-def _lacking(found: Declared, given: Mapping[str, Any]) -> list[str]:
-    """What a body must be given beside its run, and is not."""
-    takes = list(signature(found.body).parameters.values())[1:]
-    return [one.name for one in takes if one.default is one.empty and one.name not in given]
-
-
-def _line_of(error: BaseException) -> str:
+def line_of(error: BaseException) -> str:
     """Where in the playbook it was raised: the last line of its own code."""
     trace, found = error.__traceback__, ""
     while trace is not None:
@@ -480,15 +452,9 @@ def _line_of(error: BaseException) -> str:
     return found
 
 
-def _yes(rule: str, answer: object) -> bool:
-    """Whether a rule answered yes. What is empty is no; anything else but a plain yes is no evidence of either, as of
-    ``(False, "why")``, or of a method that nobody called. Raises TypeError then.
-    """
-    if isinstance(answer, bool):
-        return answer
-    if type(answer).__name__ in ("bool", "bool_") or not answer:  # numpy has its own
-        return bool(answer)
-    raise TypeError(f"{rule} answered {answer!r:.100}, which is neither yes nor no")
+def _not_all(known: Step) -> str:
+    """That a step's answer cannot be taken from its record, in words."""
+    return f"what {_short(known.function)} answered had a secret in it, which is not written down"
 
 
 def _plain(value: Any) -> Any:

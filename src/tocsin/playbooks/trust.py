@@ -17,6 +17,7 @@ from tocsin.playbooks.targets import Target
 CLIMB: Final = 0.8
 """How often at the least it must be right, by the lower bound of Wilson's interval (95 %), to go one rung up."""
 _Z: Final = 1.96
+AGREED: Final = "people did what it would have done"
 
 
 class Standing(Struct, kw_only=True):
@@ -166,17 +167,26 @@ def compared(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> 
     bound = lower_bound(standing.agreed, of)
     if not proven(standing.agreed, of):
         return None
-    said = f"people did what it would have done in {standing.agreed} of {of} runs, at least {bound:.0%} by Wilson's"
+    said = f"{AGREED} in {standing.agreed} of {of} runs, at least {bound:.0%} by Wilson's"
     move(standing, to, f"{said} lower bound", now)
     return Reason.TRUST_CLIMBED
 
 
-def taken_back(standing: Standing, run: Run) -> None:
-    """What was taken as evidence by ``compared`` counts no more, as far as it counts still."""
-    if run.meaning != standing.meaning or run.started_at < standing.since:
-        return
+def taken_back(standing: Standing, run: Run, now: Instant) -> Reason | None:
+    """What was taken as evidence by ``compared`` counts no more, as far as it counts still. Returns why the rung
+    changed: it had climbed by that very word.
+    """
+    if run.meaning != standing.meaning:
+        return None
+    if standing.since == run.agreed_at and standing.because.startswith(AGREED):
+        to = RUNGS[max(0, RUNGS.index(standing.rung) - 1)]
+        move(standing, to, f"it had climbed by what was said of run {run.number}, which was taken back", now)
+        return Reason.TRUST_FELL
+    if run.started_at < standing.since:
+        return None
     standing.agreed = max(0, standing.agreed - (run.agreement == "agreed"))
     standing.differed = max(0, standing.differed - (run.agreement == "differed"))
+    return None
 
 
 def move(standing: Standing, rung: Rung, because: str, now: Instant) -> None:

@@ -133,7 +133,7 @@ def _message(
         title=incident.title if incident else page.title,
         service=incident.service if incident else "",
         severity=incident.severity if incident else "",
-        since=_since(state, incident) if incident else page.intended_at,
+        since=incident.since if incident else page.intended_at,
         now=now,
         state=incident.state if incident else "",
         alerts=incident.alerts if incident else 0,
@@ -174,6 +174,8 @@ def _url(base: str, page: Page) -> str:
         return f"{base}/incidents/{page.incident}"
     if page.silence:
         return f"{base}/silences"
+    if page.reason is Reason.HEARTBEAT_UNHEARD:
+        return f"{base}/services"
     return f"{base}/you" if page.reason in ABOUT_ONESELF else f"{base}/oncall"
 
 
@@ -190,7 +192,7 @@ def _bundle(state: State, message: Message, wanted: list[Page]) -> Message:
         title=f"{len(incidents)} incidents, the gravest: {gravest.title}",
         service="",
         severity=gravest.severity,
-        since=min(_since(state, one) for one in incidents),
+        since=min(one.since for one in incidents),
         alerts=sum(one.alerts for one in incidents),
         firing=sum(_firing(state, one) for one in incidents),
         because=_why_one(wanted),
@@ -208,7 +210,7 @@ def _why_one(pages: list[Page]) -> str:
 
 def _line(state: State, incident: Incident, message: Message) -> str:
     """One of several: how grave, which, what, since when."""
-    since = began(_since(state, incident), message.now, message.timezone)
+    since = began(incident.since, message.now, message.timezone)
     return f"{incident.severity.upper()} #{incident.number} {incident.service}: {incident.title}, since {since}"
 
 
@@ -264,12 +266,6 @@ def _firing(state: State, incident: Incident) -> int:
 def _heard(members: Members) -> list[int]:
     """Those of an incident's alerts that a page is about: what a silence covers is not, unless it covers them all."""
     return members.heard or sorted(members.firing)
-
-
-def _since(state: State, incident: Incident) -> Instant:
-    members = state.members.get(incident.number)
-    oldest = state.alerts.get(min(members.firing)) if incident.reopened and members and members.firing else None
-    return incident.since(oldest.first_seen if oldest is not None else None)
 
 
 def _lines(state: State, incident: Incident) -> tuple[str, ...]:

@@ -142,7 +142,7 @@ class Doors:
         self.requests += 1
         known = self._by_text.get(text) or self._look_up(text, source_name)
         if known is None or known[0].revoked_at is not None or known[0].source != source_name:
-            status = 400 if in_body is not None else 403 if text else 401
+            status = 400 if in_body is not None else 401
             why = f"this key is not known for {source_name}, or was revoked" if text else "no key was sent"
             self._refuse(exchange, self._sources[source_name], status, why)
             return

@@ -264,8 +264,9 @@ class Runs:
         steps = tuple(recorded[ordinal] for ordinal in sorted(recorded) if evidence.BEFORE < ordinal < evidence.AFTER)
         about = _about(run, state.incidents.get(run.incident))
         start = Start(
-            run.playbook, about, run.targets, run.args, dict(urls), steps, doubt=run.wary, since=run.from_step
-        )
+            run.playbook, about, run.targets, run.args, dict(urls), steps,
+            doubt=run.wary, since=run.from_step, approved=run.approved,
+        )  # fmt: skip
         await process.start(start)
         return process
 

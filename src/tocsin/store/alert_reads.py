@@ -10,7 +10,6 @@ import msgspec
 from sqlalchemy import Connection, and_, func, literal_column, select
 
 from tocsin.alerts.alert import Alert
-from tocsin.kernel.instant import Instant
 from tocsin.store import alert_rows, tables
 from tocsin.store.rows import unpack
 
@@ -18,13 +17,6 @@ _FIRING = and_(literal_column("live"), tables.alerts.c.state == "firing")
 """What fires is live. The bare column is what the partial index is made of, so that it is provably enough."""
 
 _alert = msgspec.json.Decoder(Alert)
-
-
-class Firing(NamedTuple):
-    """How many alerts fire, and when the first of them was first heard; None when none does."""
-
-    alerts: int
-    since: Instant | None
 
 
 class Wanted(NamedTuple):
@@ -50,19 +42,12 @@ class Wanted(NamedTuple):
                 alert_rows.sighted(alert, seen)
         return newest
 
-    def tally(self, connection: Connection) -> Firing:
+    def tally(self, connection: Connection) -> int:
         """How many alerts of an incident fire, however many they are."""
         table = tables.alerts
-        own = select(table.c.id, table.c.body).where(table.c.workspace == self.workspace, _FIRING)
-        own = own.where(table.c.incident == self.incident)
-        count = connection.execute(select(func.count()).select_from(own.subquery())).scalar_one()
-        first = connection.execute(own.order_by(table.c.id).limit(1)).first()
-        oldest = None if first is None else _alert.decode(first[1])
-        for _, alert in self._together(connection, None, sys.maxsize):
-            count += 1
-            if oldest is None or alert.id < oldest.id:
-                oldest = alert
-        return Firing(count, None if oldest is None else oldest.first_seen)
+        own = select(func.count()).select_from(table).where(table.c.workspace == self.workspace, _FIRING)
+        count = connection.execute(own.where(table.c.incident == self.incident)).scalar_one()
+        return int(count) + sum(1 for _ in self._together(connection, None, sys.maxsize))
 
     def _own(self, connection: Connection, before: int | None, count: int) -> Iterator[tuple[int, Alert]]:
         """Those that have a row of their own."""

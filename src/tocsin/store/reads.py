@@ -22,7 +22,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine.records import HeardChange, Parked
-from tocsin.incidents.incident import Entry, since
+from tocsin.incidents.incident import Entry
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
 from tocsin.oncall.imported import Imported
@@ -33,7 +33,7 @@ from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
-from tocsin.store.alert_reads import Firing, Wanted
+from tocsin.store.alert_reads import Wanted
 from tocsin.store.incident_reads import OPEN_STATES as OPEN_STATES
 from tocsin.store.incident_reads import IncidentReads, read_incident
 from tocsin.store.reading import LIMIT as LIMIT
@@ -79,11 +79,12 @@ class Brief(Struct, frozen=True):
     opened_at: Instant
     state: str = "triggered"
     answers: dict[str, Instant] = {}
-    reopened: int = 0
+    began_at: Instant | None = None
 
-    def since(self, oldest: Instant | None) -> Instant:
+    @property
+    def since(self) -> Instant:
         """Since when it goes on; see ``Incident.since``."""
-        return since(self.opened_at, self.reopened, oldest)
+        return self.began_at or self.opened_at
 
 
 class StoredEntry(Struct, frozen=True):
@@ -172,8 +173,8 @@ class Reads(IncidentReads):
             found = Wanted(self._workspace).chunk(connection, number + 1, 1)
         return found[0][1] if found and found[0][0] == number else None
 
-    def firing(self, incident: int) -> Firing:
-        """How many alerts of an incident fire, and since when the first of them does."""
+    def firing(self, incident: int) -> int:
+        """How many alerts of an incident fire."""
         with self._snapshot() as connection:
             return Wanted(self._workspace, "firing", incident=incident).tally(connection)
 

@@ -266,9 +266,6 @@ def statements(
     def each(items: Iterable[Any], row: Callable[[Any], Row]) -> list[Row]:
         return [row(item) for item in items]
 
-    def alert(a: Any) -> Row:
-        return a.id, WORKSPACE, a.incident, a.service, a.state, state.alerts.get(a.id) is a, body(a)
-
     def incident(i: Any) -> Row:
         live = i.number in state.incidents
         return i.number, WORKSPACE, i.service, i.state, i.severity, i.opened_at, live, body(i)
@@ -310,6 +307,16 @@ def statements(
         (META, [(f"{IN_FORCE}{at:020d}", WORKSPACE, version.encode()) for at, version in changes.in_force.items()]),
         (META, [("counters", WORKSPACE, body(state.counters))]),
     )
+    yield from _alert_statements(changes, state)
+    for statement, values in everything:
+        if values:
+            yield _with_texts(statement, values)
+
+
+def _alert_statements(changes: Changes, state: State) -> Iterator[tuple[Statement, list[Row]]]:
+    def alert(a: Any) -> Row:
+        return a.id, WORKSPACE, a.incident, a.service, a.state, state.alerts.get(a.id) is a, body(a)
+
     new = changes.new_alerts
     together = len(new) >= alert_rows.BLOCK_FROM
     if together:
@@ -323,13 +330,10 @@ def statements(
     for statement, alerts in ((NEW_ALERTS, alone), (ALERTS, changed)):
         # In slices: a plan or a silence may change every alert, and all their rows at once would be a lot of memory.
         while some := list(islice(alerts, ROWS_AT_ONCE)):
-            yield _with_texts(statement, each(some, alert))
+            yield _with_texts(statement, [alert(a) for a in some])
     if changes.seen_alerts:
         stretches = sorted({id // alert_rows.STRETCH for id in changes.seen_alerts})
         yield ALERT_SIGHTINGS, [(stretch, WORKSPACE, pack(_sightings(state, stretch))) for stretch in stretches]
-    for statement, values in everything:
-        if values:
-            yield _with_texts(statement, values)
 
 
 def _sightings(state: State, stretch: int) -> bytes:

@@ -8,9 +8,10 @@ from typing import Any
 from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.kernel.instant import SECOND, Instant
+from tocsin.playbooks.carrying import carry_out
 from tocsin.playbooks.language import About, Declared, Fix, Look
 from tocsin.playbooks.run import Began, GaveUp, Looking, Report, Run, Step
-from tocsin.playbooks.session import Answered, Ended, Go, Reply, Session, Start, Stop, Wait, carry_out
+from tocsin.playbooks.session import Answered, Ended, Go, Reply, Session, Start, Stop, Wait
 
 
 class Killed(BaseException):
@@ -39,6 +40,8 @@ class Carrier:
     ) -> None:
         self._fakes_alone = fakes_alone
         self.apply, self.now, self.rest, self.instead = apply, now, rest, instead
+        self.redact: Callable[[str], str] = str
+        """Takes secrets out of what is written down."""
         self.kill_at = 0
         self.points = 0
         self.halted: set[tuple[int, int]] = set()
@@ -47,7 +50,9 @@ class Carrier:
         """Carry a run's attempt out to where it ends. Raises Killed, and Unfaked."""
         wire = _Wire(self, run.number, attempt, tuple(run.targets.values()))
         reading = dict.fromkeys(run.targets.values(), "fake:reading")
-        session = Session(wire, steps, reading, str, self._called, doubt=run.wary, since=run.from_step)
+        session = Session(
+            wire, steps, reading, self.redact, self._called, run.wary, since=run.from_step, approved=run.approved
+        )
         start = Start(run.playbook, about, run.targets, run.args, {}, tuple(steps))
         left = carry_out(session, found, start)
         if left is not None:

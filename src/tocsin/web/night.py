@@ -187,9 +187,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
     run = await faces.read(faces.reads.run, incident.told_by) if incident.told_by else None
     everything: tuple[Incident | Brief, ...] = (incident, *others)
     shown = everything[:SHOWN]
-    fires = {one.number: await faces.read(faces.reads.firing, one.number) for one in shown if one.reopened}
-    fires[incident.number] = await faces.read(faces.reads.firing, incident.number)
-    count_firing = fires[incident.number].alerts
+    count_firing = await faces.read(faces.reads.firing, incident.number)
     firing = await faces.read(faces.reads.alerts, incident=incident.number, state="firing", limit=LINES)
     chosen = preferences(request).theme
     return bare(
@@ -217,7 +215,6 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         more=max(0, count_firing - LINES),
         others=others,
         shown=shown,
-        since={one.number: one.since(fires[one.number].since if one.number in fires else None) for one in shown},
         waiting=sum(_waits(one, page.person) for one in everything),
         helping=page.kind == "help" and incident.state == "acknowledged",
         coming=page.answered_at,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
@@ -41,7 +42,11 @@ RUNS_SHOWN = 20
 LATEST = 10
 """So many runs the page of playbooks has below its cards; older ones are a page further."""
 FEW = 3
-"""Up to so many cards are unfolded: more are a list to find one in, on a phone above all."""
+"""Up to so many cards are unfolded, and nobody has to look for one."""
+CARDS = 12
+"""Up to so many are cards with all that can be done; more are a list that leads to each, on a phone above all."""
+LISTED = 25
+"""So many a page of that list has."""
 LIVE = ("running", "asking", "watching")
 TRUSTED: dict[Rung, str] = {"observe": "Observes", "suggest": "Suggests", "ask": "Asks first", "act": "Acts alone"}
 CAME_TO = {
@@ -83,7 +88,9 @@ class RunView(NamedTuple):
     taken: bool
     """Whether somebody works on its targets by hand."""
     unsaid: bool
-    """Whether whoever looks can say if what it would have done is what was done."""
+    """Whether whoever looks is asked if what it would have done is what was done."""
+    said: bool
+    """Whether somebody said so, and whoever looks can say otherwise."""
     before: Weighing | None
     """What is left of its guards while it asks."""
 
@@ -99,6 +106,28 @@ class Card(NamedTuple):
     """Which targets it may be run on now, by parameter, where there are several."""
     asks: list[str]
     """Parameters that have no default: it is run from the command line, where they can be given."""
+
+
+    @property
+    def place(self) -> str:
+        """Which one is meant, in forms."""
+        return f"{self.of.service}/{self.of.manifest.name}"
+
+
+class Chosen(NamedTuple):
+    """Which playbooks are looked for; "" for any."""
+
+    service: str = ""
+    trust: str = ""
+    text: str = ""
+
+
+def _is_meant(card: Card, chosen: Chosen) -> bool:
+    if chosen.service not in ("", card.of.service) or chosen.trust not in ("", card.of.rung):
+        return False
+    manifest = card.of.manifest
+    there = f"{manifest.name} {card.of.service} {manifest.about} {card.answers}".casefold()
+    return all(word in there for word in chosen.text.casefold().split())
 
 
 async def runs_of(seen: View, incident: int, alerts: Sequence[Alert] = ()) -> list[RunView]:
@@ -125,6 +154,7 @@ async def _seen(seen: View, run: Run) -> RunView:
         resumable=responds and run.outcome in RESUMABLE and not run.resumed,
         taken=run.taken_until is not None and run.taken_until > seen.reader.now,
         unsaid=responds and bool(run.would) and (not run.agreement or run.agreed_run > 0),
+        said=responds and bool(run.agreement) and not run.agreed_run,
         before=await seen.faces.guards(run.service, run.playbook, run=run.number) if run.state == "asking" else None,
     )  # fmt: skip
 
@@ -145,15 +175,26 @@ async def playbooks_page(request: Request[Any, Any, Any], faces: Faces, who: Who
 async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None = None) -> Response[bytes]:
     faces, asked = seen.faces, seen.request.query_params
     standings = await faces.read(faces.reads.standings)
-    cards = [_card(one, seen.plan) for one in in_service(seen.plan, standings)]
+    everyone = in_service(seen.plan, standings)
+    chosen = Chosen(*(asked.get(name, "").strip() for name in Chosen._fields))
+    if faults:  # where it was asked, its form is open
+        chosen = Chosen()
+    cards = [card for card in (_card(one, seen.plan) for one in everyone) if _is_meant(card, chosen)]
+    if faults and len(cards) > CARDS:
+        cards = [card for card in cards if {card.place, f"run {card.place}"} & faults.keys()] or cards
+    skipped = asked.get("from", "")
+    begin = int(skipped) if skipped.isascii() and skipped.isdecimal() and len(skipped) < 6 else 0
+    rows = cards[begin : begin + LISTED] if len(cards) > CARDS else []
+    following = str(begin + LISTED) if rows and begin + LISTED < len(cards) else ""
+    filtered: dict[str, str | None] = dict(chosen._asdict())
     runs = await faces.read(faces.reads.runs, after=asked.get("after") or None, limit=LATEST)
-    acting = sum(card.of.rung == "act" for card in cards)
+    acting = sum(one.rung == "act" for one in everyone)
     asking = (await faces.read(faces.reads.runs, states=("asking",), limit=RUNS_SHOWN)).items
     if asking:
         headline = f"{count(len(asking), 'run')} {'waits' if len(asking) == 1 else 'wait'} for an answer."
-    elif cards:
-        headline = f"{count(len(cards), 'playbook')} {'answers' if len(cards) == 1 else 'answer'}, {acting or 'none'} "
-        headline += "alone."
+    elif everyone:
+        answer = "answers" if len(everyone) == 1 else "answer"
+        headline = f"{count(len(everyone), 'playbook')} {answer}, {acting or 'none'} alone."
     else:
         headline = "No playbook answers for a service yet."
     return seen.draw(
@@ -161,13 +202,21 @@ async def _playbooks(seen: View, code: int = 200, faults: dict[str, str] | None 
         code=code,
         headline=headline,
         cards=cards,
+        rows=rows,
+        found=len(cards),
+        total=len(everyone),
+        services=sorted({one.service for one in everyone}),
+        chosen=chosen,
+        clear=any(chosen),
+        more=with_query("/playbooks", **filtered, **{"from": following}) if following else "",
+        first=with_query("/playbooks", **filtered) if rows and begin else "",
         few=FEW,
         trusted=TRUSTED,
         rungs=RUNGS,
         asking=asking,
         runs=[(one, CAME_TO[one.outcome or one.state]) for one in runs.items],
-        older=with_query("/playbooks", after=runs.next) if runs.next else "",
-        newer="/playbooks" if asked.get("after") else "",
+        older=with_query("/playbooks", **filtered, after=runs.next) if runs.next else "",
+        newer=with_query("/playbooks", **filtered) if asked.get("after") else "",
         faults=faults or {},
     )
 
@@ -196,17 +245,26 @@ async def playbook_page(
     request: Request[Any, Any, Any], faces: Faces, who: Who, service: str, playbook: str
 ) -> Response[bytes]:
     """One playbook with one service: what is left of its guards, what it lacks for more trust, and its last runs."""
-    seen = await view(request, faces, who)
+    return await _playbook_page(await view(request, faces, who), service, playbook)
+
+
+async def _playbook_page(
+    seen: View, service: str, playbook: str, code: int = 200, faults: dict[str, str] | None = None
+) -> Response[bytes]:
+    faces = seen.faces
     found = in_service(seen.plan, await faces.read(faces.reads.standings), service)
     one = next((one for one in found if one.manifest.name == playbook), None)
     if one is None:
         raise not_found(f"playbook {playbook} of {service}")
-    target = request.query_params.get("target", "")
+    target = seen.request.query_params.get("target", "")
     runs = await faces.read(faces.reads.runs, playbook=playbook, service=service, limit=RUNS_SHOWN)
     there = seen.plan.bindings.of(service).values() if seen.plan is not None else ()
     kinds = {param.kind for param in one.manifest.targets}
     return seen.draw(
         "playbook.html",
+        code=code,
+        faults=faults or {},
+        rungs=RUNGS,
         card=_card(one, seen.plan),
         weighing=await faces.guards(service, playbook, target),
         target=target,
@@ -304,21 +362,26 @@ async def give_back(request: Request[Any, Any, Any], faces: Faces, who: Who, num
 async def compare(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Response[bytes] | Redirect:
     """Say whether what a run would have done is what was done."""
     form = await fields(request)
-    if form.get("same") not in ("yes", "no"):
+    words = {"yes": True, "no": False, "undo": None}
+    if form.get("same") not in words:
         return await _run_page(await view(request, faces, who), number, 400, "Say whether that was done: yes or no")
     did = " ".join(form.get("did", "").split())
-    command = CompareRun(actor=who.actor, run=number, same=form["same"] == "yes", did=did)
-    return await _tell(request, faces, who, number, command, "compared")
+    same = words[form["same"]]
+    command = CompareRun(actor=who.actor, run=number, same=same, did=did)
+    return await _tell(request, faces, who, number, command, "compared" if same is not None else "unsaid")
 
 
 async def _refused(
-    request: Request[Any, Any, Any], faces: Faces, who: Who, problem: Problem, field: str
+    request: Request[Any, Any, Any], faces: Faces, who: Who, problem: Problem, field: str, form: Mapping[str, str]
 ) -> Response[bytes]:
-    """The page of playbooks, with why something was refused: above, and where it was asked."""
+    """The page something was asked on, with why it was refused: above, and where it was asked."""
     if problem.status not in (400, 403, 404, 409):
         raise problem
     said = problem.detail.removeprefix(f"{problem.field}: ")
-    return await _playbooks(await view(request, faces, who), problem.status, {"": said, field: said})
+    faults, seen = {"": said, field: said}, await view(request, faces, who)
+    if form.get("own"):
+        return await _playbook_page(seen, form.get("service", ""), form.get("playbook", ""), problem.status, faults)
+    return await _playbooks(seen, problem.status, faults)
 
 
 @post("/playbooks/trust", needs="responder", status_code=303)
@@ -337,8 +400,9 @@ async def trust(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Resp
     try:
         await faces.submit(command)
     except Problem as problem:
-        return await _refused(request, faces, who, problem, place)
-    return leads_to("/playbooks", "trusted")
+        return await _refused(request, faces, who, problem, place, form)
+    own = f"/playbooks/{quote(command.service)}/{quote(command.playbook)}"
+    return leads_to(own if form.get("own") else "/playbooks", "trusted")
 
 
 @post("/playbooks/run", needs="responder", status_code=303)
@@ -356,7 +420,7 @@ async def run_now(request: Request[Any, Any, Any], faces: Faces, who: Who) -> Re
     try:
         result = await faces.submit(command, once(form))
     except Problem as problem:
-        return await _refused(request, faces, who, problem, f"run {place}")
+        return await _refused(request, faces, who, problem, f"run {place}", form)
     return leads_to(f"/runs/{result.id}", "runs")
 
 

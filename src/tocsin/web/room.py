@@ -16,7 +16,7 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
-from tocsin.kernel.reason import EXPLAINED, SAYS_WHY, Reason
+from tocsin.kernel.reason import SAYS_WHY
 from tocsin.pages.ledger import Page
 from tocsin.store.reads import CursorError, Reads, Slice
 from tocsin.web.by_target import places, tries
@@ -24,7 +24,8 @@ from tocsin.web.checklists import checklists_of
 from tocsin.web.ledger import lines
 from tocsin.web.playbooks import GUARDS, TRUSTED, RunView, runs_of, startable
 from tocsin.web.view import View, view, with_query
-from tocsin.web.words import Reader, because, count
+from tocsin.web.whys import whys
+from tocsin.web.words import Reader
 
 ALERTS_SHOWN = 20
 ALERTS_READ, ALERTS_A_PAGE = 200, 500
@@ -32,8 +33,6 @@ CHANGES_SHOWN = 10
 ENTRIES_SHOWN = 100
 SNOOZES: tuple[tuple[str, Duration], ...] = (("15 min", 15 * MINUTE), ("1 h", HOUR), ("4 h", 4 * HOUR), ("1 d", DAY))
 PUT_OFF: tuple[tuple[str, Duration], ...] = (("for 30 min", 30 * MINUTE), ("for 1 h", HOUR), ("for 4 h", 4 * HOUR))
-TURNS = frozenset({Reason.STEP_DUE, Reason.STEP_REPEATED})
-"""Why a page is of somebody whose turn it was, and not beside them."""
 MORNING = 8
 """At this hour of the reader's morning what was put off until then begins again."""
 
@@ -84,7 +83,7 @@ async def room(
     # The core has it at hand; the database is asked when it is away or stands by, and looks at each.
     firing = counted.count if counted is not None else None
     if firing is None:
-        firing = (await faces.read(faces.reads.firing, number)).alerts
+        firing = await faces.read(faces.reads.firing, number)
     runs, playbooks = await runs_of(seen, number, alerts.items), await startable(seen, incident)
     idle = all(one.run.state in ("watching", "ended") for one in runs)
     return seen.draw(
@@ -111,7 +110,7 @@ async def room(
         people_paged=len({page.person for page in pages.items if page.left}),
         pages_left=sum(page.left for page in pages.items),
         steps=_steps(reader, incident, pages.items),
-        whys=_whys(reader, incident, pages.items),
+        whys=whys(reader, incident, pages.items),
         snoozes=SNOOZES,
         hour=HOUR,
         moves=_moves(seen, incident),
@@ -185,78 +184,6 @@ def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepVi
         state = "next" if upcoming else "done" if last else "later"
         made.append(StepView(0, reader.targets(reader.plan.last_resort), 30 * MINUTE, 1, state, last))
     return made
-
-
-def _turn_taken(incident: Incident, step: int, pages: list[Page]) -> Page | None:
-    """The last page of a step that pages one of several; None when it has not, or pages all."""
-    of_step = (page for page in pages if page.kind == "page" and page.step == step and page.reason in TURNS)
-    return next(of_step, None) if incident.steps[step].one else None
-
-
-def _whys(reader: Reader, incident: Incident, pages: list[Page]) -> list[tuple[str, str]]:
-    """Why each person was paged, or was not: the reader first."""
-    plan = reader.plan
-    if plan is None:
-        return []
-    in_steps: dict[str, int] = {}
-    for index, step in enumerate(incident.steps):
-        for person in plan.people_of(step.targets, reader.now, reader.covers):
-            in_steps.setdefault(person.key, index)
-    people = dict.fromkeys(
-        [
-            *([reader.person] if reader.person in plan.people else []),
-            *(page.person for page in reversed(pages)),
-            *in_steps,
-        ]
-    )
-    said = []
-    for key in list(people)[:20]:
-        you = key == reader.person
-        name, was, has = ("You", "were", "have") if you else (reader.name(key), "was", "has")
-        theirs = [page for page in pages if page.person == key and page.kind == "page"]
-        mine = [page for page in theirs if not page.planned] or theirs
-        left = [page for page in mine if page.state != "overtaken" or page.left]
-        if left:
-            newest = left[0]
-            times = "" if len(left) == 1 else f", {count(len(left), 'page')} in all"
-            how = {
-                "sent": f"{was} paged",
-                "intended": f"{'are' if you else 'is'} {'to be' if left[0].planned else 'being'} paged",
-                "overtaken": f"{was} paged, too late to be held back,",
-                "failed": "could not be reached",
-            }[newest.state]
-            if newest.refused:
-                how = "could not be reached yet"
-            at = newest.left_at or (newest.next_at if newest.planned else None) or newest.intended_at
-            lost = newest.error.rstrip(".") if newest.state == "failed" or newest.refused else ""
-            said.append((f"{name} {how} at {reader.clock(at)}{times}", lost or because(newest.reason)))
-        elif tried := next((page for page in mine if page.error), None):
-            said.append((f"{name} could not be reached by {tried.channel}", tried.error))
-        elif mine:
-            said.append(
-                (f"{name} {has} not been paged: the page was held back", because(mine[0].outcome or mine[0].reason))
-            )
-        elif key not in in_steps:
-            said.append((f"{name} {was} not paged", f"no step for {incident.service} names {'you' if you else name}"))
-        elif (taken := _turn_taken(incident, in_steps[key], pages)) is not None:
-            whose = "your" if taken.person == reader.person else f"{reader.name(taken.person)}'s"
-            turn = f"step {in_steps[key] + 1} pages one of several, and it was {whose} turn"
-            said.append((f"{name} {was} not paged", turn))
-        elif incident.state == "acknowledged":
-            by = reader.who(incident.acknowledged_by)
-            earlier = f"{'you' if by.you else by.name} acknowledged before step {in_steps[key] + 1} was due"
-            said.append((f"{name} {was} not paged", earlier))
-        elif incident.state == "resolved":
-            said.append((f"{name} {was} not paged", f"it was resolved before step {in_steps[key] + 1} was due"))
-        elif incident.paused is not None:
-            said.append((f"{name} {was} not paged", EXPLAINED[incident.paused]))
-        else:
-            when = ""
-            if incident.next_at is not None and in_steps[key] == incident.step:
-                when = f", due at {reader.clock(incident.next_at)}"
-            turn = f"{'you are' if you else name + ' is'} in step {in_steps[key] + 1}{when}"
-            said.append((f"{name} {has} not been paged yet", turn))
-    return said
 
 
 class Moves(NamedTuple):

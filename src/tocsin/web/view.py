@@ -78,6 +78,7 @@ SAID = {
     "taken": "You work on it by hand: code changes nothing there meanwhile.",
     "given-back": "Code may work on it again.",
     "compared": "Thank you: that counts for what the playbook is trusted with.",
+    "unsaid": "It is taken back, and counts no more.",
     "runs": "The playbook runs.",
     "trusted": "It is trusted with that from now on.",
     "ticked": "Ticked, with your name.",

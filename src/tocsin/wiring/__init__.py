@@ -19,3 +19,4 @@ from tocsin.wiring.plugs import channels as channels
 from tocsin.wiring.plugs import probe as probe
 from tocsin.wiring.plugs import send_once as send_once
 from tocsin.wiring.plugs import sources as sources
+from tocsin.wiring.weak import weak_secrets as weak_secrets

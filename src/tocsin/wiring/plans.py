@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.secrets_command import LONGEST
 from tocsin.settings import Settings
+from tocsin.wiring.weak import weak_secrets
 
 if TYPE_CHECKING:
     from tocsin.engine.commands import DeclareKeys
@@ -42,6 +43,7 @@ def plan_reader(settings: Settings, within: float = LONGEST, confining: bool = T
             findings += missing_secrets(settings, reading.plan, within=within) + missing_clients(reading.plan)
             tried = unconfinable(reading.plan, files, settings) if confining else []
             findings += [f"warning: {one.message} ({one.hint})" for one in tried]
+            findings += map(str, weak_secrets(settings, reading.plan, files))
             unusable, away = keys_without(settings, reading.plan)
             findings += [*unusable, *away]
             return PlanRead(reading.plan, files, tuple(findings), ok=not unusable)

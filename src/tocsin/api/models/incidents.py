@@ -39,7 +39,8 @@ class PublishedWork(Struct, frozen=True):
 class PublishedIncident(Struct, frozen=True, kw_only=True):
     """An incident. ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
 
-    ``customer_tier``: the highest of the customers it is about; "" when nothing says it.
+    ``since``: when the trouble that goes on, or was resolved last, was first heard; of one that was reopened, what
+    fired then. ``customer_tier``: the highest of the customers it is about; "" when nothing says it.
     ``waits`` names why the next page is later than its step. ``responders`` were added by hand. ``plan``: the version
     whose steps it follows. ``code``: what playbooks did, by target; ``code_lifted`` names why its pages wait for them
     no longer, null while they may. ``tried``: what code tried and found, as a page that leaves now says it.
@@ -58,6 +59,7 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
     group: str
     labels: dict[str, str]
     opened_at: Moment
+    since: Moment
     updated_at: Moment
     alert_count: int
     page_count: int
@@ -70,6 +72,7 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
     snoozed_until: Moment | None
     clear_at: Moment | None
     reopened: int
+    reopened_at: Moment | None
     paused: str | None
     paused_until: Moment | None
     next_page_at: Moment | None
@@ -203,6 +206,7 @@ def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
         "group": one.group,
         "labels": one.labels,
         "opened_at": format_rfc3339(one.opened_at),
+        "since": format_rfc3339(one.since),
         "updated_at": format_rfc3339(one.updated_at),
         "alert_count": one.alerts,
         "page_count": one.pages,
@@ -215,6 +219,7 @@ def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
         "snoozed_until": moment(one.snoozed_until),
         "clear_at": moment(one.clear_at),
         "reopened": one.reopened,
+        "reopened_at": moment(one.reopened_at),
         "paused": word(one.paused or (Reason.PAGING_OFF if off else None)),
         "paused_until": moment(one.paused_until),
         "next_page_at": moment(None if off else one.next_at),

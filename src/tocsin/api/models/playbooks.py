@@ -12,7 +12,7 @@ from tocsin.api.models.values import Moment, Name, moment
 from tocsin.faces.coverage import Answered
 from tocsin.kernel.instant import format_duration, format_rfc3339
 from tocsin.playbooks.guards import guards_of, say_guard
-from tocsin.playbooks.manifest import Manifest, Rung
+from tocsin.playbooks.manifest import Manifest, Param, Rung
 from tocsin.playbooks.resuming import Word
 from tocsin.playbooks.run import Agreement, Outcome, Run, RunState, Step, StepState, Verb
 from tocsin.playbooks.trust import Standing
@@ -21,13 +21,22 @@ MOST_RESULT = 20_000
 """Longer results are left out of what is published."""
 
 
+class PublishedParam(Struct, frozen=True, kw_only=True):
+    """What a playbook can be given: ``kind`` is text, number, whole number or flag. ``default``: JSON; "" for none."""
+
+    name: str
+    kind: str
+    default: str
+
+
 class PublishedPlaybook(Struct, frozen=True, kw_only=True):
     """A playbook, as it stands with one service.
 
     ``trust``: what it may do now; ``ceiling``: what it never goes above. ``held`` and ``failed``: runs since it came to
     this rung; ``agreed`` and ``differed``: of those that only watched, whether a person did what they would have done.
     ``next_at``: when its schedule starts it. ``rule_error``: why its rule came to no answer the last time it was asked,
-    "" when it did. ``confined``: to what its runs are, in words; "" when they are not.
+    "" when it did. ``confined``: to what its runs are, in words; "" when they are not. ``params``: what it can be given
+    beside its targets.
     """
 
     name: str
@@ -47,6 +56,7 @@ class PublishedPlaybook(Struct, frozen=True, kw_only=True):
     hand_over_after: str
     hand_over_to: str
     targets: list[str]
+    params: list[PublishedParam]
     schedule: str
     next_at: Moment | None
     rule_error: str
@@ -204,9 +214,11 @@ class TakeOverRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CompareRunIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whether what the run would have done is what was done. ``did``: what was, in your words."""
+    """Whether what the run would have done is what was done; null takes back what was said. ``did``: what was, in your
+    words.
+    """
 
-    same: bool
+    same: bool | None
     did: Annotated[str, Meta(max_length=300)] = ""
 
 
@@ -252,11 +264,16 @@ def playbook_out(manifest: Manifest, service: str, standing: Standing | None, ru
         hand_over_after=format_duration(manifest.hand_over_after),
         hand_over_to=manifest.hand_over_to,
         targets=[one.kind for one in manifest.targets],
+        params=[_param_out(one) for one in manifest.params if not one.target],
         schedule=manifest.schedule,
         next_at=moment(standing.next_at) if standing else None,
         rule_error=standing.rule_error if standing else "",
         confined=str(manifest.confine) if manifest.confine else "",
     )
+
+
+def _param_out(one: Param) -> PublishedParam:
+    return PublishedParam(name=one.name, kind=one.kind, default=one.default)
 
 
 def run_out(run: Run) -> PublishedRun:

@@ -70,11 +70,14 @@ class PublishedChange(Struct, frozen=True, kw_only=True):
 
 
 class PublishedHeartbeat(Struct, frozen=True, kw_only=True):
-    """What is known of a heartbeat. ``due``: when its absence becomes an alert."""
+    """What is known of a heartbeat. ``due``: when its absence becomes an alert, or, of one that is ``new``, when
+    somebody is told that it was never heard. ``declared_at``: since when the plan has it, as far as that is known.
+    """
 
     service: str
     name: str
     state: str
+    declared_at: Moment | None
     last: Moment | None
     started: Moment | None
     due: Moment | None
@@ -165,6 +168,7 @@ def heartbeat_out(one: Heartbeat) -> PublishedHeartbeat:
         service=one.service,
         name=one.name,
         state=one.state,
+        declared_at=moment(one.declared_at),
         last=moment(one.last),
         started=moment(one.started),
         due=moment(one.due),

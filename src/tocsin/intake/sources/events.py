@@ -18,6 +18,7 @@ repeated; without one it fires until it is resolved.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import cast
 
 import msgspec
@@ -123,6 +124,8 @@ def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
 
 def refuse(status: int, message: str, retry_after: int | None = None) -> Reply:
     """A refusal as problem+json."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return _problem(status, message, (("WWW-Authenticate", 'Bearer realm="tocsin"'),))
     return _problem(status, message, (("Retry-After", str(retry_after)),) if retry_after is not None else ())
 
 
@@ -284,7 +287,7 @@ def _refused(status: int, message: str, headers: tuple[tuple[str, str], ...] = (
 
 _TITLES = {
     400: "The request cannot be read",
-    401: "A key is needed",
+    401: "A known key is needed",
     403: "This key may not do that",
     404: "Not found",
     405: "Method not allowed",

@@ -19,12 +19,13 @@ from msgspec import structs
 
 from tocsin.kernel.instant import SECOND
 from tocsin.playbooks import language
+from tocsin.playbooks.carrying import carry_out
 from tocsin.playbooks.run import Began, GaveUp, Looking, Report
 from tocsin.playbooks.runner.bounds import bound, limit
 from tocsin.playbooks.runner.frames import encode, frame, read_reply, read_start, receive
 from tocsin.playbooks.runner.importing import why_absent
 from tocsin.playbooks.runner.sparing import spare_ancestors
-from tocsin.playbooks.session import HIDDEN, Go, Reply, Session, Start, carry_out
+from tocsin.playbooks.session import HIDDEN, Go, Reply, Session, Start
 from tocsin.playbooks.targets import secrets_in
 
 PDEATHSIG = 1
@@ -79,7 +80,9 @@ def _carry_out(
         return GaveUp("withheld" if start.confined else "raised", f"it was not begun: {redact(why_absent(failed))}")
     if found is None:
         return GaveUp("withheld", f"it was not begun: the plan's code as it was laid out has no {start.playbook}")
-    session = Session(wire, start.recorded, start.urls, redact, doubt=start.doubt, since=start.since)
+    session = Session(
+        wire, start.recorded, start.urls, redact, doubt=start.doubt, since=start.since, approved=start.approved
+    )
     return carry_out(session, found, start)
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from types import ModuleType
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, get_origin, get_type_hints
 
 from tocsin.kernel.instant import Duration, parse_duration, say_duration
 from tocsin.playbooks.language import Fix, Look, Run
@@ -31,6 +31,9 @@ NO_FUNCTION = (
 )  # fmt: skip
 FULL = (ast.JoinedStr, ast.Lambda, ast.GeneratorExp)
 """What is never empty, and no yes."""
+COUNTS = (int, float, str, bytes, list, tuple, set, frozenset, dict)
+COUNTING = ("len", "sum", "int", "float", "str", "list", "sorted")
+"""Types, and calls, of which an answer is neither yes nor no unless it is empty or 0."""
 GIVEN = "is given one thing, what is seen, and takes something else"
 
 
@@ -152,6 +155,9 @@ class _Reader:
             if rule is not None and (wrong := self._no_rule(call, name, rule)):
                 hint = "say what must be seen" if name == "until" else "leave it out, or say what would show harm"
                 yield Unsound(rule.lineno, f"run.verify: {name} {wrong}", f"{hint}: {name}=lambda now: …")
+            elif isinstance(rule, ast.Lambda) and (answers := _unclear(rule, self._answer(call))):
+                what = f"run.verify: {name} may answer {answers}, which is neither yes nor no"
+                yield Unsound(rule.lineno, what, "compare it with something", warns=True)
         for name in ("within", "every"):
             text = told.get(name)
             if isinstance(text, ast.Constant):
@@ -271,6 +277,27 @@ def _no_answer(rule: ast.Lambda, kind: Any) -> str:
         part = inspect.getattr_static(kind, body.attr, None) if isinstance(kind, type) else None
         if inspect.isroutine(part) or isinstance(part, staticmethod | classmethod):
             return f"answers {seen}.{body.attr}, which is a function nobody called: {seen}.{body.attr}()"
+    return ""
+
+
+def _unclear(rule: ast.Lambda, kind: Any) -> str:
+    """What a lambda over what is seen, of a type, may answer that is neither yes nor no; "" when nothing is known."""
+    takes = rule.args.posonlyargs + rule.args.args
+    seen, there = takes[0].arg if takes else "", hints_of(kind)
+    waiting: list[ast.expr] = [rule.body]
+    while waiting:
+        body = waiting.pop()
+        if isinstance(body, ast.IfExp):
+            waiting += [body.body, body.orelse]
+        elif isinstance(body, ast.BoolOp):  # the operands before an `and` are answered when they are no
+            waiting += body.values if isinstance(body.op, ast.Or) else body.values[-1:]
+        elif isinstance(body, ast.Attribute) and named(body.value, seen):
+            if get_origin(part := there.get(body.attr)) in COUNTS or part in COUNTS:
+                return f"{seen}.{body.attr}"
+        elif (isinstance(body, ast.Constant) and body.value and not isinstance(body.value, bool)) or (
+            isinstance(body, ast.Call) and isinstance(body.func, ast.Name) and body.func.id in COUNTING
+        ):
+            return f"{ast.unparse(body):.60}"
     return ""
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tocsin.kernel.matcher import Matcher, all_match
+from tocsin.kernel.matcher import Matcher, all_match, met_by_all
 
 WORDS = ("a", "Z", "0", "qx7-Zr", "Worker 3 is lost, since 04:12")
 """Words of all kinds: what takes each of these takes nearly any."""
 USUAL = ("alertname", "service", "severity")
 """Labels that are as good as always there. Those that are not leave something out."""
-ANY_WORD = re.compile(r"(?:\(\?[a-zA-Z]+\))?\^?(?:\((?:\?:)?\.[*+]\)|\.[*+])\$?")
-"""A pattern that is met by every name there can be, for certain. Others may be; trying words does not show it."""
 NAME = 'say which it is for: alertname="…"'
 
 
@@ -40,7 +37,7 @@ def wide(groups: Sequence[tuple[Matcher, ...]], narrowed: Sequence[str] = ()) ->
         if not all(all_match(group, dict.fromkeys(USUAL, word)) for word in WORDS):
             continue
         says = " ".join(map(str, group))
-        if not narrowed and all(map(_is_met, group)):
+        if not narrowed and all(map(met_by_all, group)):
             return Wide(f"answers everything: every alert meets {says}", NAME, certain=True)
         beside = [*(str(one) for one in group if one.operator in ("!=", "!~")), *narrowed]
         what = f"answers nearly everything: hardly an alert does not meet {says}"
@@ -59,12 +56,3 @@ def impossible(groups: Sequence[tuple[Matcher, ...]]) -> str:
             if (other := next((each for each in beside if not each.matches({one.label: one.value})), None)) is not None:
                 return f"answers no alert: none meets {one} and {other}"
     return ""
-
-
-def _is_met(one: Matcher) -> bool:
-    """Whether no alert can fail to meet it. Every one has a name; it may lack all other labels."""
-    if (one.label, one.operator, one.value) == ("alertname", "!=", ""):
-        return True
-    if one.operator != "=~":
-        return False
-    return one.matches({}) or (one.label == "alertname" and bool(ANY_WORD.fullmatch(one.value)))
