@@ -26,7 +26,6 @@ ROWS_IN_ONE_STEP = (64, 8, 1)
 LEAST_ROOM = 16 * 1024 * 1024
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
-_JOURNAL_SIZE = writer.journal_size("length(body)")
 NETWORK_FILE_SYSTEMS = {
     "nfs",
     "nfs4",
@@ -144,7 +143,7 @@ class SqliteStore:
         )
         size = (pages - free) * each  # what is in use: the file itself shrinks later than what is in it
         # Steps are no more than all of it; the journal is measured by itself, for much of the rest stays for good.
-        journal = self._db.execute(_JOURNAL_SIZE).fetchone()[0]
+        journal = min(writer.journal_bytes(self._db.execute, "length(body)"), size)
         until = now - JOURNAL_KEPT if journal < JOURNAL_BYTES else now
         deleted = self._db.execute(
             "DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE at < ?"
