@@ -350,6 +350,32 @@ def test_where_a_page_was_said_is_forgotten_with_it_and_follows_it_to_another_ro
     assert not said._pages and not said._place_of
 
 
+@pytest.mark.parametrize("asked", ["5/", "5/1"])
+def test_what_was_said_in_a_chat_is_found_while_more_is_said_in_it(asked: str) -> None:
+    """The writer's thread notes pages of the very chat that a listener asks about."""
+    said = Said()
+
+    class Sneaky(str):
+        def startswith(self, *args: Any) -> bool:
+            said.note(replace(page, id=page.id + 100))
+            return super().startswith(*args)
+
+        def __eq__(self, other: object) -> bool:
+            said.note(replace(page, id=page.id + 200))
+            return super().__eq__(other)
+
+        __hash__ = str.__hash__
+
+    page = Page(
+        id=1, incident=1, person="ana", channel="telegram", address="5", reason=Reason.STEP_DUE, intended_at=0,
+        next_at=None, provider_id="5/1",
+    )  # fmt: skip
+    said.note(page)
+    page.provider_id = Sneaky("5/1")
+    assert said.at("telegram", asked) == [page]
+    assert len(said.at("telegram", "5/")) > 1
+
+
 async def test_a_provider_that_cannot_be_listened_to_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_WAIT", 0.001)
     for error in (DeafError("it answers 401"), ZeroDivisionError("a fault of the channel")):
