@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,13 +16,13 @@ from tocsin.engine.engine import VERSION
 from tocsin.engine.state import Changes, Counters, Loaded, State
 from tocsin.kernel.instant import DAY, Instant
 from tocsin.store import rows, run_keeping, writer
+from tocsin.store.room import next_to_none
 from tocsin.store.rows import Journaled, Row, Statement
 
 FILE = "tocsin.db"
 PAGES_BEFORE_CHECKPOINT = 1_000
 PAGES_WRITER_CHECKPOINTS = 5_000
 ROWS_IN_ONE_STEP = (64, 8, 1)
-LEAST_ROOM = 16 * 1024 * 1024
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
 NETWORK_FILE_SYSTEMS = {
@@ -93,7 +92,7 @@ class SqliteStore:
 
     def no_room(self, error: Exception) -> bool:
         """Whether it says so, or fails where there is next to none: not every file system says why."""
-        return "full" in str(error) or shutil.disk_usage(self._path.parent).free < LEAST_ROOM
+        return "full" in str(error) or next_to_none(self._path.parent)
 
     def resume(self) -> Counters:
         """After a failure: the counters as the tables have them."""
