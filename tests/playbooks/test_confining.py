@@ -419,7 +419,7 @@ def test_an_empty_confinement_is_one_and_what_it_says_is_part_of_the_meaning() -
     (alone,) = declared("").playbooks
     (empty,) = declared("confine: {}").playbooks
     (wide,) = declared("confine: {network: on}").playbooks
-    assert alone.meaning == "4:5965c67c4b24eecd49d52a79" and len({alone.meaning, empty.meaning, wide.meaning}) == 3
+    assert alone.meaning == "5:5965c67c4b24eecd49d52a79" and len({alone.meaning, empty.meaning, wide.meaning}) == 3
 
 
 def test_a_plan_has_so_many_confinements_at_most() -> None:

@@ -8,9 +8,11 @@ import pytest
 from tests.engine.world import dump
 from tests.playbooks.playground import Playground, Pump, Run, drain, kick, level
 from tests.playbooks.test_targets_in_turn import FLEET, Fleet, fleet
+from tocsin.engine.inputs import Reported
 from tocsin.engine.state import AFTER_DEAFNESS
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND
-from tocsin.playbooks.language import playbook, trust
+from tocsin.playbooks.language import About, playbook, trust
+from tocsin.playbooks.run import Looking
 from tocsin.testing.carrying import Killed
 
 FULL = ['alertname="Full"']
@@ -25,7 +27,7 @@ def test_runs_that_wait_for_others_until_their_time_is_over_cost_no_trust(monkey
     world.at("6m")
     ended = list(world.written.values())
     assert {one.outcome for one in ended} == {"handed_over"} and not any(one.failed for one in ended)
-    assert all("it came to no step within 5 min" in one.why for one in ended)
+    assert all("its process had not begun within 5 min" in one.why for one in ended)
     assert world.rung("fleet") == stood and world.pages, "a person is called all the same"
     assert dump(world.replayed().state) == dump(world.engine.state)
 
@@ -68,6 +70,66 @@ def test_one_that_hangs_in_a_step_counts_still() -> None:
     world.fires("Full", instance="cart-1")
     world.at("6m")
     assert world.run(1).why == "handed over: it did not end within 5 min" and world.run(1).failed
+
+
+def begun(world: Playground, run: int) -> None:
+    """A run's process has begun, and is at the playbook's own code."""
+    world.apply(Reported(run, world.engine.state.runs[run].attempt, Looking(0, "", "")))
+
+
+def test_one_that_hangs_before_its_first_step_counts_too() -> None:
+    def hangs(about: About) -> bool:
+        begun(world, max(world.written))
+        world.passing(world.now + 6 * MINUTE)
+        return True
+
+    @playbook(name="hangs-in-when", answers=FULL, when=hangs, trust=trust(start="act"))
+    def hangs_in_when(run: Run, pump: Pump) -> None:
+        run.look(level, pump)
+
+    world = Playground(hangs_in_when)
+    world.fires("Full", instance="cart-1")
+    world.at("6m")
+    run = world.run(1)
+    assert run.why == "handed over: it did not end within 5 min: it came to no step" and run.first_step_at is None
+    assert run.failed and world.rung("hangs-in-when") == "ask" and world.pages
+
+
+def test_one_whose_next_process_waits_for_others_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    @playbook(name="asks-late", answers=FULL, trust=trust(start="act"))
+    def asks_late(run: Run, pump: Pump) -> None:
+        run.look(level, pump)
+        run.ask("Shall I?", within="20m")
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(asks_late)
+    world.fires("Full", instance="cart-1")
+    monkeypatch.setattr(world, "_carry", lambda run, attempt: None)  # all places are taken
+    world.at("1m")
+    assert world.says(1, "yes").ok
+    world.at("7m")
+    assert "its process had not begun within 5 min" in world.run(1).why
+    assert not world.run(1).failed and world.rung("asks-late") == "act"
+
+
+def test_one_that_was_at_it_when_tocsin_went_down_until_its_time_was_over_does_not() -> None:
+    @playbook(name="is-cut", answers=FULL, trust=trust(start="act"))
+    def is_cut(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        begun(world, 1)
+        world.passing(world.now + 10 * SECOND)
+        raise Killed
+
+    world = Playground(is_cut)
+    down = world.comes_back
+    world.comes_back = lambda after=0: down(after=10 * MINUTE)  # type: ignore[method-assign]
+    world.carrier.kill_at = 0
+    world.fires("Full", instance="cart-1")
+    world.ring(world.now)
+    run = world.run(1)
+    assert "Tocsin was stopped or starved in that time" in run.why and run.spoke
+    assert not run.failed and world.rung("is-cut") == "act"
 
 
 def test_answers_are_no_interruptions() -> None:
@@ -117,6 +179,33 @@ def test_it_changed_nothing_is_said_only_while_no_code_changed_anything_there() 
     assert world.runs_by_hand("only-full", incident=1, targets={"pump": "main"}, role="admin").ok
     assert world.run(3).outcome == "handed_over" and not world.run(3).fixes
     assert "It changed nothing" not in world.incident(1).tried, "kicks did"
+
+
+def test_nor_when_what_changed_something_has_no_target_or_is_another_playbook() -> None:
+    @playbook(name="no-target", answers=FULL, trust=trust(start="act"))
+    def no_target(run: Run) -> None:
+        began.append(run)
+        if len(began) > 1:
+            run.hand_over("nothing to do")
+        run.fix(kick, Pump(name="main"))
+
+    @playbook(name="other", trust=trust(start="act"))
+    def other(run: Run) -> None:
+        run.hand_over("nothing to do here either")
+
+    began: list[Run] = []
+    world = Playground(no_target, other)
+    world.fires("Full", instance="cart-1")
+    world.at("1m")
+    assert world.run(1).unproven
+    for name in ("no-target", "other"):
+        assert world.runs_by_hand(name, incident=1, role="admin").ok
+        assert world.incident(1).tried[0].startswith(f"{name} could not finish")
+        assert "It changed nothing" not in world.incident(1).tried
+    world.resolves("Full", instance="cart-1")
+    world.at("2m").fires("Full", instance="cart-1")
+    assert world.run(4).outcome == "handed_over" and "It changed nothing" in world.incident(1).tried, "since it is back"
+    assert dump(world.replayed().state) == dump(world.engine.state)
 
 
 def test_alerts_of_what_was_fixed_have_longer_to_end_when_nothing_could_be_heard() -> None:
@@ -185,6 +274,26 @@ def test_pages_wait_for_that_no_longer_than_they_may_in_all() -> None:
         assert world.pages == [(page, "ana", 1)]
         if down == 45:
             assert world.run(1).state == "watching" and world.rung("fleet") == stood, "it is not its fault"
+
+
+def test_one_that_was_due_during_an_upgrade_is_begun_late_too() -> None:
+    @playbook(name="half-past", schedule="30 3 * * *")
+    def half_past(run: Run) -> None:
+        run.tell("ran")
+
+    world = Playground(half_past)
+    due = world.engine.state.standings["cart", "half-past"].next_at
+    assert due is not None
+    world.ring(due - 10 * SECOND)
+    world.now = due - 10 * SECOND
+    rows = world.tables["standings"]
+    for key, (kind, row) in rows.items():  # as the version before wrote it
+        rows[key] = (kind, msgspec.json.encode({k: v for k, v in msgspec.json.decode(row).items() if k != "schedule"}))
+    world.comes_back(after=60 * SECOND)
+    world.ring(world.now)
+    assert world.outcomes == ["done"]
+    standing = world.engine.state.standings["cart", "half-past"]
+    assert (standing.next_at, standing.schedule) == (due + DAY, "30 3 * * * UTC")
 
 
 def test_a_schedule_that_was_due_during_a_restart_is_begun_late_and_once() -> None:

@@ -277,7 +277,8 @@ async def test_it_prints_without_end_and_harms_nobody(pool: Pool) -> None:
     told = await carried(pool, "floods")
     assert told.flooded and told.status == -signal.SIGKILL
     assert len(told.output) < 20_000 and "bytes left out" in told.output
-    (look,) = told.looks
+    begun, look = told.looks
+    assert begun.ordinal == 0, "it says that it has begun before it comes to a step"
     assert look.function.endswith("floods") and look.shown == "main", "and it said where it was"
 
 

@@ -163,6 +163,22 @@ def test_of_several_silences_the_first_is_named_whatever_order_they_are_kept_in(
     assert said == {"a silence of Zoe covers main"}
 
 
+def test_whoever_silences_what_a_schedule_is_at_is_not_told_that_it_could_not_go_on() -> None:
+    @playbook(name="nightly-look", schedule="5 3 * * *", trust=trust(start="act"))
+    def nightly_look(run: Run, pump: Pump) -> None:
+        run.look(level, pump)
+        if pump.name == "main":
+            world.silences('instance="cart-1"', for_="2h")
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(nightly_look)
+    world.at("10m")
+    said = {one.targets["pump"]: (one.outcome, one.failed) for one in world.written.values()}
+    assert said == {"main": ("handed_over", False), "spare": ("verified", False)}
+    assert world.engine.state.incidents == {} and world.pages == []
+
+
 def test_a_trigger_is_told_so_and_what_is_left_of_guards_says_it_too() -> None:
     world = Playground(empty_it, plan=PLAN)
     world.silences('instance="cart-1"', for_="2h")

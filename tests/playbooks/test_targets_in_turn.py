@@ -544,6 +544,15 @@ def test_whoever_has_code_try_need_not_say_where_there_is_one_target() -> None:
     assert list(world.written.values())[-1].targets == {"pump": "b"}
 
 
+def test_whoever_has_code_try_need_not_say_where_code_is_done_with_the_others() -> None:
+    world = Fleet(fleet, rung="ask")
+    world.full_together("a", "b")
+    assert world.run(1).state == "asking" and world.stops(1).ok, "and code begins nothing more there by itself"
+    assert list(world.incident(1).works) == ["fleet a"]
+    assert world.runs_by_hand("fleet", incident=1).ok
+    assert list(world.written.values())[-1].targets == {"pump": "b"}
+
+
 def test_what_a_person_stops_is_stopped_also_after_a_person_was_called():
     world = Fleet(fleet, rung="ask")
     world.full["a"] = 20

@@ -15,7 +15,7 @@ from tocsin.engine.commands import Result
 from tocsin.engine.inputs import Reported
 from tocsin.engine.running import STOP
 from tocsin.kernel.instant import SECOND, Duration
-from tocsin.playbooks.confinement import Confine
+from tocsin.playbooks.confinement import Confine, Unconfined
 from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, encode_manifests
 from tocsin.playbooks.run import Began, Finished, GaveUp, Looking, Report, Run
 from tocsin.playbooks.session import Reply, Stop
@@ -144,6 +144,26 @@ async def test_one_that_is_told_stop_or_is_over_is_hung_up_on() -> None:
         assert process.closed and process.says == []
         wanted: list[Reply] = [Stop(STOP.message)] if isinstance(says, Began) else []
         assert process.replies == wanted
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (Unconfined("there is no bubblewrap"), "it was not begun: there is no bubblewrap"),
+        (OSError("no memory"), "its process could not be begun: no memory"),
+    ],
+)
+async def test_one_that_gets_no_process_is_no_failure_of_its_playbook(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
+) -> None:
+    async def refuses(*given: Any) -> Scripted:
+        raise error
+
+    bench = Bench()
+    monkeypatch.setattr(bench.hands, "begin", refuses)
+    bench.runs.begin(bench.run)
+    await bench.over()
+    assert bench.told == [GaveUp("withheld", why)]
 
 
 async def test_a_fix_without_a_secret_says_what_is_missing() -> None:

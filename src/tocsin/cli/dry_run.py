@@ -50,10 +50,12 @@ def result(told: list[Report], status: int, output: str, as_json: bool) -> int:
     good = isinstance(last, Began | Returned | Unmatched) or (isinstance(last, GaveUp) and last.kind == "handed_over")
     if as_json:
         would = last.function + f"({last.shown})" if isinstance(last, Began) and last.verb == "fix" else None
-        steps = [msgspec.to_builtins(one) for one in told if one is last or not isinstance(one, Looking)]
+        said = [one for one in told if not isinstance(one, Looking) or (one is last and one.ordinal)]
+        steps = [msgspec.to_builtins(one) for one in said]
         show.print_json({"ok": good, "would": would, "steps": steps, "output": output})
     elif not good and not isinstance(last, GaveUp):
-        at = f" in {last.function.rpartition('.')[2]}({last.shown})" if isinstance(last, Looking) else ""
+        looks = last if isinstance(last, Looking) and last.ordinal else None
+        at = f" in {looks.function.rpartition('.')[2]}({looks.shown})" if looks is not None else ""
         show.line(f"Its process ended with {status}{at}.", "ring")
     if output and not as_json:
         show.line("It printed:", "mute")

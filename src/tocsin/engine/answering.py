@@ -7,7 +7,6 @@ without a page.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Final
 
 from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
@@ -260,15 +259,14 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
 def changed_nothing(turn: Turn, run: Run, incident: Incident) -> tuple[str, ...]:
     """That code changed nothing since an incident was opened, as long as that is so of all its runs."""
     works = (turn.state.runs.get(work.run) for work in incident.works.values())
-    opening = (incident.number, incident.reopened)
-    others = (one for lock in run.holds for one in islice(turn.state.remembered.on(lock), MOST_STEPS))
-    before = (one for one in others if (one.incident, one.opening) == opening)
-    return () if any(one is not None and one.fixes for one in (run, *works, *before)) else (CHANGED_NOTHING,)
+    fixed = incident.changed or any(one is not None and one.fixes for one in (run, *works))
+    return () if fixed else (CHANGED_NOTHING,)
 
 
 def changes(turn: Turn, incident: Incident) -> None:
-    """Code changes something: what was said of an earlier run is not so any more."""
-    if CHANGED_NOTHING in incident.tried:
+    """Code changes something: what was said of an earlier run is not so any more, and will not be of a later one."""
+    if not incident.changed or CHANGED_NOTHING in incident.tried:
+        incident.changed = True
         incident.tried = tuple(one for one in incident.tried if one != CHANGED_NOTHING)
         turn.save_incident(incident)
 
@@ -315,6 +313,7 @@ def opened_again(turn: Turn, incident: Incident, *, early: bool) -> None:
     stopped = early and incident.lifted is Reason.RUN_CANCELLED
     incident.lifted = Reason.RUN_CANCELLED if stopped else None
     incident.called, incident.held, incident.held_since = False, 0, None
+    incident.changed = incident.changed and early
     for run in holding.at_work(turn, incident):
         if run.state == "asking" and run.approval is not None:
             run.unheard_at = None
@@ -449,8 +448,8 @@ def late(turn: Turn, run: Run) -> None:
 
 
 def overdue(turn: Turn, run: Run) -> str:
-    """Why a run has not ended in its time. It counts against its playbook unless its process never came to a step,
-    which may have waited for others, or Tocsin itself was down meanwhile.
+    """Why a run has not ended in its time. It counts against its playbook unless its process was never heard of, which
+    may have waited for others, or Tocsin itself was down meanwhile.
     """
     began = run.deadline - run.patience
     within = say_duration(run.patience)
@@ -458,9 +457,9 @@ def overdue(turn: Turn, run: Run) -> str:
         run.cut = True
         return f"it did not end within {within}, and Tocsin was stopped or starved in that time"
     if run.spoke != run.attempt:
-        return f"it came to no step within {within}: other runs may have kept it waiting"
+        return f"its process had not begun within {within}: other runs may have kept it waiting"
     run.broke = True
-    return f"it did not end within {within}"
+    return f"it did not end within {within}{'' if run.first_step_at is not None else ': it came to no step'}"
 
 
 def stop(turn: Turn, run: Run, why: str) -> None:

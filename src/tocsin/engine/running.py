@@ -66,10 +66,11 @@ def reported(turn: Turn, told: Reported) -> Result:
         return Result(ok=True)
     if run.state != "running" or run.attempt != told.attempt:
         return STOP
-    if run.spoke != run.attempt and isinstance(told.report, Began | Looking | Finished):
-        run.spoke = run.attempt
-        run.first_step_at = run.first_step_at or turn.now
-        turn.save_run(run)
+    if isinstance(told.report, Began | Looking | Finished):
+        first = bool(told.report.ordinal) and run.first_step_at is None
+        if first or run.spoke != run.attempt:
+            run.spoke, run.first_step_at = run.attempt, turn.now if first else run.first_step_at
+            turn.save_run(run)
     match told.report:
         case Looking() as looking:
             _looks(turn, run, looking)
@@ -128,7 +129,7 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
 def _looks(turn: Turn, run: Run, looking: Looking) -> None:
     """It is in a look that lasts: where it is stands there while it does, and when it is late."""
     known = turn.state.steps.get(run.number, {}).get(looking.ordinal)
-    if looking.ordinal > MOST_STEPS or (known is not None and not _left_in_look(known)):
+    if not 0 < looking.ordinal <= MOST_STEPS or (known is not None and not _left_in_look(known)):
         return
     step = _step(turn, run, Began(looking.ordinal, "look", looking.function, looking.digest, looking.shown))
     step.began_at = max(run.started_at, turn.now - looking.since)

@@ -154,11 +154,14 @@ def plan_changed(turn: Turn) -> list[str]:
 
 
 def _schedule(turn: Turn, manifest: Manifest, standing: Standing) -> None:
-    """A schedule that is as it was keeps its time, also one that passed while Tocsin was down."""
+    """A schedule that is as it was keeps its time, also one that passed while Tocsin was down. In the row of an older
+    version it is not said which it was: it is taken for the one of now.
+    """
     said = f"{manifest.schedule} {manifest.timezone}" if manifest.schedule else ""
-    if said and said == standing.schedule and standing.next_at is not None:
-        return
+    kept = standing.next_at is not None and standing.schedule in ("", said)
     standing.schedule = said
+    if said and kept:
+        return
     standing.next_at = _next(manifest, turn.now) if said else None
 
 

@@ -70,7 +70,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``put_off``: by playbook and target, what somebody put off who resolved it while alerts fired; code begins nothing
     there if another alert opens it again.
     ``called``: people were paged, or somebody had it, since then: what code begins by itself has no page wait any more.
-    ``tried``: what code found and did, a sentence each, for whoever is paged.
+    ``tried``: what code found and did, a sentence each, for whoever is paged. ``changed``: it has changed something
+    since then.
     """
 
     number: int
@@ -125,6 +126,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     held: Duration = 0
     held_since: Instant | None = None
     tried: tuple[str, ...] = ()
+    changed: bool = False
     customer_tier: str = ""
     checklists: tuple[str, ...] = ()
     ticks: dict[str, dict[str, Tick]] = {}

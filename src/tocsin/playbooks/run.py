@@ -105,7 +105,7 @@ class Run(Struct, kw_only=True):
 
     ``targets``: parameter to target's name; ``args``: the other parameters, as JSON. ``rung``: what it may do: as it
     was when it started, or less when trust fell meanwhile. ``attempt`` counts processes: what an earlier one says
-    counts no more. ``spoke``: the last of these that came to a step; ``interrupted``: how often Tocsin stopped in the
+    counts no more. ``spoke``: the last of these that was heard of; ``interrupted``: how often Tocsin stopped in the
     midst of it. ``deadline``: when it is handed over if it has not ended. ``unproven``: something was changed, and
     no verification held since. ``broke``: it raised, was late, or its process was lost. ``cut``: what kept it from
     its end was no doing of its playbook: Tocsin itself, that was down or ended it in the midst of it, people who are
@@ -347,7 +347,8 @@ class Began(Struct, frozen=True, tag="began"):
 class Looking(Struct, frozen=True, tag="looking"):
     """It is in a look now, which nobody has to allow. ``since``: for how long, when it is told.
 
-    Its process says so before each look; it is written down only of one that lasts, or that the process ended in.
+    Its process says so before each look, and with ``ordinal`` 0 when it begins with the playbook's code and has come to
+    no step yet; it is written down only of what lasts, or that the process ended in.
     """
 
     ordinal: int

@@ -62,6 +62,7 @@ def run(control: socket.socket, failed: dict[str, str]) -> NoReturn:
     secrets.learn(start.urls)
     wire.learn = secrets.learn
     wire.watch()
+    wire.looks(Looking(0, "", ""))
     left = _carry_out(wire, start, secrets.redact, failed)
     if isinstance(left, GaveUp) and start.confined:
         left = structs.replace(left, next=left.next or CONFINED.format(start.confined))

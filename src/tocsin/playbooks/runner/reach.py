@@ -18,7 +18,7 @@ from typing import NamedTuple
 from tocsin.playbooks.runner.modules import PACKAGE, module_names
 from tocsin.playbooks.runner.touching import Importing, changed_by
 
-RULE = "4:"
+RULE = "5:"
 """In front of each digest: by which rule it was made. One made by another rule says nothing of whether code changed."""
 KNOWN_DECORATORS = frozenset({"playbook", "look", "fix", "dataclass", "property", "cache", "lru_cache"})
 """Of these it is known that they do nothing with a function elsewhere."""

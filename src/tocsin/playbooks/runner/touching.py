@@ -1,6 +1,8 @@
 """What statements of one module change in another one when they are imported: all modules of a plan are one process.
 
-``shared.LIMIT = 9`` and ``shared.HOOKS.append(more)`` in any file decide what a playbook does that uses ``shared``.
+``shared.LIMIT = 9`` and ``shared.HOOKS.append(more)`` in any file decide what a playbook does that uses ``shared``. So
+may every call into it, and every call that is given something of it, whatever is made of the answer: what they do there
+is not looked into, for a digest may be too wide, and never too narrow.
 """
 
 from __future__ import annotations
@@ -8,6 +10,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
+
+NAMED = (ast.Name, ast.Attribute)
+ONLY_READ = frozenset(
+    (
+        "abs", "all", "any", "bool", "dict", "float", "frozenset", "int", "isinstance", "len", "list", "max",
+        "min", "range", "repr", "round", "set", "sorted", "str", "sum", "tuple",
+    )
+)  # fmt: skip
+"""Python's own functions that do nothing to what they are given."""
 
 
 class Importing(NamedTuple):
@@ -47,18 +58,19 @@ def _touched(modules: Mapping[str, Importing], here: Importing, statement: ast.s
 
 
 def _changes(nodes: Iterable[ast.AST]) -> Iterator[list[str]]:
-    """The names, with what is named of them, that something is stored in, or that are called and given for effect."""
+    """The names, with what is named of them, that something is stored in, or that are called or given to a call."""
     for node in nodes:
         if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
             yield _path(node.value)
         elif isinstance(node, ast.AugAssign):
             yield _path(node.target)  # a list that is added to is the same one
         elif isinstance(node, ast.Expr):
-            yield from (_path(one) for one in ast.walk(node.value) if isinstance(one, ast.Name | ast.Attribute))
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            path = _path(node.func.value)
-            if len(path) > 1:
-                yield path  # a method of something in it, whatever is made of the answer
+            yield from (_path(one) for one in ast.walk(node.value) if isinstance(one, NAMED))
+        elif isinstance(node, ast.Call):
+            yield _path(node.func)
+            if not (isinstance(node.func, ast.Name) and node.func.id in ONLY_READ):
+                given = (*node.args, *(one.value for one in node.keywords))
+                yield from (_path(one) for arg in given for one in ast.walk(arg) if isinstance(one, NAMED))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield from (_path(one.func if isinstance(one, ast.Call) else one) for one in node.decorator_list)
 

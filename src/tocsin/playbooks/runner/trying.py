@@ -58,6 +58,8 @@ async def _carried(process: Process, start: Start, told: Callable[[Report], None
 def _where(last: Sequence[Report]) -> str:
     """In which step it was by what it told last, as the end of a sentence; "" between two."""
     for one in last:
+        if isinstance(one, Looking) and not one.ordinal:
+            return ": it came to no step"
         if isinstance(one, Looking) or (isinstance(one, Began) and one.verb == "verify"):
             verb = "look" if isinstance(one, Looking) else "verification"
             return f": it was in its {verb} {'.'.join(one.function.rsplit('.', 2)[-2:])}({one.shown})"
