@@ -86,3 +86,28 @@ def _agree(kept: Concerned, every: dict[int, Alert], newest: int, targets: Targe
         }
         assert kept.alerts(one.lock, *asked) == about
         assert (one.lock in kept.ill(*asked)) is bool(about and one.match)
+
+
+class Counted(dict[int, Alert]):
+    """Alerts, and how often one was looked up."""
+
+    asked = 0
+
+    def get(self, id: int, otherwise: Any = None) -> Any:
+        self.asked += 1
+        return super().get(id, otherwise)
+
+
+def test_however_many_services_are_asked_about_each_alert_is_looked_at_a_few_times() -> None:
+    services = [f"s{number}" for number in range(50)]
+    targets = Targets(
+        Target(service=one, name="db", kind="pump", reading="secret:x", match=(parse_matcher('host="a"'),))
+        for one in services
+    )
+    kept, every = Concerned(), Counted()
+    for newest in range(1, 1_001):
+        every[newest] = alert(newest, "ab"[newest % 2], services[newest % 50])
+        if newest % 500 == 0:
+            found = [len(kept.alerts(f"{one}/db", one, targets, every, newest)) for one in services]
+            assert sum(found) == newest // 2
+    assert every.asked <= 4 * len(every)

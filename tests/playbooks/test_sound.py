@@ -67,6 +67,7 @@ PERHAPS = "warning: it may end after this fix with nothing verified"
     "body",
     [
         "run.look(level, pump)",
+        "helper(run, pump)\nlevel(pump)",
         f"run.fix(drain, pump)\n{VERIFY}",
         f"a = run.look(level, pump, deep=True)\nif a.full < 5 and a.half:\n    run.hand_over('no', a)\n{VERIFY}",
         f"for by in (1, 2):\n    run.fix(drain, pump, by)\n{VERIFY}",
@@ -136,6 +137,8 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
         ("run.fixx(drain, pump)", "a run has no fixx (did you mean fix?)"),
         ("run.look(levle, pump)", "run.look: there is no levle (did you mean level?)"),
         ("run.look(redis.memroy, pump)", "run.look: redis has no memroy (did you mean memory?)"),
+        (f"drain(pump)\n{VERIFY}", "drain is called without the run (write run.fix(drain, …))"),
+        ("redis.expire(pump, ())", "redis.expire is called without the run (write run.fix(redis.expire, …))"),
         ("run.look(helper, pump)", "helper is neither a look nor a fix (declare it with @look or @fix)"),
         ("run.look(drain, pump)", "run.look: playbooks_sound.drain changes something (write run.fix(drain, …))"),
         (f"run.fix(level, pump)\n{VERIFY}", "run.fix: playbooks_sound.level only looks (write run.look(level, …))"),

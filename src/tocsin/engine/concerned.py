@@ -1,7 +1,7 @@
 """Which firing alerts are about which target: kept, so that a guard asks of one target and not of all alerts.
 
-It follows from alerts and plan alone and is made again whenever it is missing, so no table has it. Nothing is kept for
-a service of which nobody asks.
+It follows from alerts and plan alone and is made again whenever it is missing, so no table has it. For a service of
+which nobody asks nothing is kept but which alerts are its.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Concerned:
     def __init__(self) -> None:
         self._targets: Targets | None = None
         self._of: dict[str, _Service] = {}
+        self._ids = _Ids()
 
     def changed(self, alert: Alert) -> None:
         """An alert that is not new began or ended to fire, or has other labels."""
@@ -55,8 +56,37 @@ class Concerned:
         kept = self._of.get(service)
         if kept is None:
             kept = self._of[service] = _Service(service, targets)
-        kept.follow(every, newest)
+        self._ids.follow(every, newest)
+        kept.follow(self._ids, every)
         return kept
+
+
+class _Ids:
+    """Which alerts are of which service, by the order they came in; some may not be known any more."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        """How often it was made anew."""
+        self._of: dict[str, list[int]] = {}
+        self._count = self._up_to = 0
+
+    def of(self, service: str) -> list[int]:
+        """Those of one service."""
+        return self._of.get(service, [])
+
+    def follow(self, every: Mapping[int, Alert], newest: int) -> None:
+        """Take in what came since it was asked last; each alert once, however many services are asked about."""
+        if newest == self._up_to:
+            return
+        ids: Iterable[int] = range(self._up_to + 1, newest + 1)
+        if self._count + newest - self._up_to > 2 * len(every):
+            self._of, self._count, self.made, ids = {}, 0, self.made + 1, list(every)
+        for id in ids:
+            alert = every.get(id)
+            if alert is not None:
+                self._of.setdefault(alert.service, []).append(id)
+                self._count += 1
+        self._up_to = newest
 
 
 class _Service:
@@ -67,21 +97,22 @@ class _Service:
         self.ill: set[str] = set()
         self.changed: set[int] = set()
         self._locks: dict[int, tuple[str, ...]] = {}
-        self._up_to = 0
+        self._placed = self._made = 0
 
-    def follow(self, every: Mapping[int, Alert], newest: int) -> None:
+    def follow(self, known: _Ids, every: Mapping[int, Alert]) -> None:
         """Catch up with what came and what changed since it was asked last."""
-        if newest == self._up_to and not self.changed:
-            return
-        if len(self.changed) + newest - self._up_to > len(every):
+        own = known.of(self.name)
+        if known.made != self._made or len(self.changed) + len(own) - self._placed > len(own):
             self.about, self.ill, self._locks = {}, set(), {}
-            ids: Iterable[int] = list(every)
+            ids: Iterable[int] = own
+        elif self.changed or self._placed < len(own):
+            ids = (*self.changed, *own[self._placed :])
         else:
-            ids = (*self.changed, *range(self._up_to + 1, newest + 1))
+            return
         for id in ids:
             self._place(id, every.get(id))
         self.changed.clear()
-        self._up_to = newest
+        self._placed, self._made = len(own), known.made
 
     def _place(self, id: int, alert: Alert | None) -> None:
         before, now = self._locks.pop(id, ()), self._meant(alert)

@@ -103,7 +103,7 @@ class Targets:
         self._others: dict[str, list[Target]] = {}
         self._read_by: dict[tuple[str, str], list[Target]] = {}
         targets = tuple(targets)
-        self._alike = dict(_alike(targets))
+        self._alike = dict(_shared(targets))
         for one in targets:
             self._of.setdefault(one.service, {})[one.name] = one
             self._groups.setdefault((one.service, one.kind), set()).add(one.lock)
@@ -133,7 +133,14 @@ class Targets:
         """These locks, and those of the same systems in other services."""
         if not self._alike:
             return tuple(locks)
-        return tuple(dict.fromkeys(chain.from_iterable(self._alike.get(one, (one,)) for one in locks)))
+        return tuple(dict.fromkeys(chain.from_iterable(map(self._names_of, locks))))
+
+    def _names_of(self, lock: str) -> Iterator[str]:
+        yield lock
+        own = self._held_by.get(lock)
+        for one in self._alike.get(lock, ()):
+            if own is not None and one.service != own.service:
+                yield one.lock
 
     def group(self, service: str, kind: str) -> Set[str]:
         """The locks of a service's targets of one kind."""
@@ -154,23 +161,24 @@ class Targets:
         return sorted(meant, key=lambda one: self._places[one.lock])
 
 
-def _alike(targets: Iterable[Target]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The locks of systems that several services have: each with its own first, and those of other services.
+def _shared(targets: Iterable[Target]) -> Iterator[tuple[str, tuple[Target, ...]]]:
+    """The locks of systems that several services have, each with all the targets that are this system.
 
     Where all that is said of a system is what it is read with, one service may tell several apart by name alone, as an
     account for many: by name they are told apart everywhere then.
     """
-    of: dict[tuple[str, str], list[Target]] = {}
+    of: dict[tuple[str, ...], list[Target]] = {}
     for one in targets:
         of.setdefault((one.kind, one.system or one.reading), []).append(one)
+    for those in list(of.values()):
+        if not those[0].system and len({one.service for one in those}) < len(those):
+            del of[those[0].kind, those[0].reading]
+            for one in those:
+                of.setdefault((one.kind, one.reading, one.name), []).append(one)
     for those in of.values():
-        services = {one.service for one in those}
-        by_name = len(services) < len(those) and not those[0].system
-        for one in those if len(services) > 1 else ():
-            others = (it for it in those if it.service != one.service and (it.name == one.name or not by_name))
-            locks = (one.lock, *(it.lock for it in others))
-            if len(locks) > 1:
-                yield one.lock, locks
+        if len({one.service for one in those}) > 1:
+            one_system = tuple(those)
+            yield from ((one.lock, one_system) for one in those)
 
 
 class Unbound(Struct, frozen=True):

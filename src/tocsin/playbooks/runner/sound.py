@@ -76,6 +76,9 @@ class _Reader:
                 yield from self._step(node, verb)
             elif isinstance(node, ast.Call) and verb in SAID:
                 yield from self._says(node, verb)
+            elif isinstance(node, ast.Call) and isinstance(self._value(node.func), Fix):
+                what = ast.unparse(node.func)
+                yield Unsound(node.lineno, f"{what} is called without the run", f"write run.fix({what}, …)")
 
     def _says(self, call: ast.Call, verb: str) -> Iterator[Unsound]:
         """Whether what a person is told or asked can be."""

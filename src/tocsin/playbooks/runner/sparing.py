@@ -45,7 +45,9 @@ def _reaches(whom: int, own: int) -> bool:
 
 
 def _above(pid: int) -> Iterator[int]:
-    """The ancestors of a process, the nearest first."""
+    """The ancestors of a process, the nearest first; where /proc is not there its parent alone."""
+    if pid == os.getpid():
+        yield os.getppid()
     while pid > 1:
         try:
             # The name in the middle may hold anything, so what follows it is read from behind.
