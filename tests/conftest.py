@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Page
 
@@ -27,6 +28,14 @@ IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci" if IN_CI else "here")
+
+# Tracebacks without their variables, as Tocsin itself writes them: to draw a page's takes longer than a client waits.
+structlog.configure(
+    processors=[
+        structlog.stdlib.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 TocsinServer.warm_by_default = "TOCSIN_COLD" not in os.environ
 """Servers and commands are forked from a process that has imported Tocsin; `make faults` starts the installed one."""

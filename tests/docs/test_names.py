@@ -1,4 +1,4 @@
-"""What pages name is there: other pages and their headings, files, decisions."""
+"""What pages name is there: other pages and their headings, files, decisions, commands."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import re
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
+
+from tocsin.cli.root import tocsin
 
 ROOT = Path(__file__).parents[2]
 CONTRIBUTING, ARCHITECTURE = ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md"
@@ -72,3 +75,30 @@ def test_decisions_that_are_named_are_there() -> None:
             continue
         for number in re.findall(r"\bdecisions? (\d{1,4})\b", path.read_text(encoding="utf-8"), re.IGNORECASE):
             assert number.zfill(4) in DECISIONS, f"{path.relative_to(ROOT)} names decision {number}"
+
+
+def commands(page: Path) -> list[str]:
+    """What a page has people type, in a sentence or in a block."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = "\n".join(re.findall(r"^```(?:sh|console|bash|text)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    typed = re.findall(r"^(?:    |\$ )?((?:[A-Z_]+=\S+ )*tocsin .+)$", f"{blocks}\n{text}", re.MULTILINE)
+    typed += re.findall(r"`(tocsin [^`\n]+)`", without_code(page))
+    return [re.split(r" [|>#] | && ", re.sub(r"^([A-Z_]+=\S+ )*", "", one))[0] for one in typed]
+
+
+def test_commands_that_pages_have_people_type_are_there_with_their_options() -> None:
+    seen = 0
+    for page in PAGES:
+        for line in commands(page):
+            words, ctx = line.split()[1:], click.Context(tocsin)
+            command: click.Command = tocsin
+            while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z][a-z-]*[.,;:]?", words[0]):
+                inner = command.get_command(ctx, words.pop(0).rstrip(".,;:"))
+                assert inner is not None, f"{page.name}: {line}"
+                command = inner
+            seen += 1
+            known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+            if not command.context_settings.get("ignore_unknown_options"):
+                unknown = set(re.findall(r" \[?(--[a-z][a-z-]*)", line)) - known - {"--help", "--version"}
+                assert not unknown, f"{page.name}: {line}"
+    assert seen > 200

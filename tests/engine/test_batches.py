@@ -62,14 +62,17 @@ INFO = [("Down", "checkout", "info", n, 240, "") for n in range(25)]
 
 
 @settings(max_examples=60, deadline=None)
-@example([*MANY, *MANY[:3], ("Down", "checkout", "warning", 50, 240, ""), SEARCH], 21)
-@example([*MANY, *(("Down", "checkout", "critical", n, 900, "") for n in range(60, 70))], 30)
-@example([*MANY, ("Down", "checkout", "critical", 5, -5, ""), ("Down", "checkout", "critical", 5, 240, "")], 25)
-@example([*INFO, ("Down", "checkout", "critical", 5, 240, "")], 25)
-@example([*MANY, *(("Down", "checkout", "critical", n, 1, "") for n in range(50, 55))], 40)
-@example([*MANY, *(("Down", "checkout", "critical", n, 240, "Gold") for n in range(60, 65))], 40)
-@given(alerts, st.integers(0, 70))
-def test_the_short_way_comes_to_the_same_as_the_long_one(some, at):
+@example([*MANY, *MANY[:3], ("Down", "checkout", "warning", 50, 240, ""), SEARCH], 21, "")
+@example([*MANY, *(("Down", "checkout", "critical", n, 900, "") for n in range(60, 70))], 30, "")
+@example([*MANY, ("Down", "checkout", "critical", 5, -5, ""), ("Down", "checkout", "critical", 5, 240, "")], 25, "")
+@example([*INFO, ("Down", "checkout", "critical", 5, 240, "")], 25, "")
+@example([*MANY, *(("Down", "checkout", "critical", n, 1, "") for n in range(50, 55))], 40, "")
+@example([*MANY, *(("Down", "checkout", "critical", n, 240, "Gold") for n in range(60, 65))], 40, "")
+@example([*MANY, *(("Down", "checkout", "critical", n, 240, "") for n in range(60, 70))], 40, "ends")
+@example([*MANY, *(("Down", "checkout", "critical", n, 240, "") for n in range(60, 70))], 40, "is silent")
+@example([*MANY, *(("Down", "checkout", "critical", n, 240, "") for n in range(60, 70))], 40, "is had")
+@given(alerts, st.integers(0, 70), st.sampled_from(["", "", "ends", "is silent", "is had"]))
+def test_the_short_way_comes_to_the_same_as_the_long_one(some, at, meanwhile):
     short, long = World(TIERED), World(TIERED)
     for world, patch in ((short, None), (long, lambda *_: None)):
         with pytest.MonkeyPatch.context() as patched:
@@ -77,7 +80,15 @@ def test_the_short_way_comes_to_the_same_as_the_long_one(some, at):
                 patched.setattr(hearing, "_seat", patch)
             _posts(world, some[:at])
             world.at("1m")
+            if meanwhile == "ends":  # and is to be resolved in a minute
+                _posts(world, [(*one[:4], -1, one[5]) for one in some[:at]])
+            elif meanwhile == "is silent":  # and is heard of again
+                world.silences("job=~.+", for_="10s")
+                world.at("1m10s")
+            elif meanwhile == "is had" and 1 in world.engine.state.incidents:
+                world.acknowledges(1)
             _posts(world, some[at:], waited=3)  # what would end in a second has ended when its turn comes
+            world.at("3m30s")
     assert _told(short) == _told(long)
     assert dump(short.replayed().state) == dump(short.engine.state)
 

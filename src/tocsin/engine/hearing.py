@@ -85,11 +85,16 @@ def _hear_events(turn: Turn, source: str, origin: str, key_id: int, events: Sequ
     followed, room = 0, MOST_ACTIVE - state.active_by_key.get(key_id, 0)
     watched: Instant = 0
     ttl: Duration | None = None
-    rows: Iterator[Row] = events.rows() if isinstance(events, Burst) else map(_row, events)
-    fires_after = max(now, events.read_at) if isinstance(events, Burst) else now
-    for index, (place, labels, notes, severity, starts_at, ends_at, timeout, link) in enumerate(rows):
+    rows: Iterator[Row]
+    if isinstance(events, Burst):
+        rows, fires_after = events.rows(turn.plan.router.asked_of(events.labels)), max(now, events.read_at)
+    else:
+        rows, fires_after = map(_row, events), now
+    last: tuple[object, str] | None = None
+    for index, (place, labels, notes, severity, starts_at, ends_at, timeout, link, asked) in enumerate(rows):
         if place and ends_at > fires_after and place not in known:
-            routed = route(origin, "", labels, severity)
+            if seat is None or asked is None or (asked, severity) != last:
+                routed, last = route(origin, "", labels, severity), (asked, severity)
             if seat is None or routed is not seat.routed:
                 if seat is not None:
                     _followed(turn, seat, key_id, followed)
@@ -152,6 +157,7 @@ def _row(event: Event) -> Row:
         event.ends_at or 0,
         event.timeout,
         event.link,
+        None,
     )
 
 
@@ -178,9 +184,13 @@ def _seat(turn: Turn, source: str, routed: Routed, labels: dict[str, str]) -> Se
 def _followed(turn: Turn, seat: Seat, key_id: int, followed: int) -> None:
     """Count the alerts that took a seat."""
     if followed:
-        seat.incident.alerts += followed
-        seat.incident.last_joined = turn.now
-        turn.touch(seat.incident.number)
+        incident = seat.incident
+        incident.alerts += followed
+        incident.last_joined = turn.now
+        if settling.is_steady(turn, incident):
+            turn.save_counts(incident)
+        else:
+            turn.touch(incident.number)
         turn.state.active_by_key[key_id] = turn.state.active_by_key.get(key_id, 0) + followed
         turn.changes.counted["events", Reason.FIRST_SEEN] += followed
         turn.changes.counted["decisions", Reason.JOINED] += followed

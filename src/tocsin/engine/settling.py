@@ -50,6 +50,22 @@ def settle(turn: Turn, incident: Incident) -> None:
     turn.save_incident(incident)
 
 
+def is_steady(turn: Turn, incident: Incident) -> bool:
+    """Whether ``settle`` finds nothing to do for an open incident that more alerts joined, which fire and are heard:
+    somebody has it, or it is paged in its time, and no code is or may be at work on it.
+    """
+    return (
+        incident.paused is None
+        and incident.clear_at is None
+        and (incident.state == "acknowledged" or (incident.next_at is not None and incident.next_at > turn.now))
+        and incident.considered
+        and incident.hold_until is None
+        and incident.number not in turn.state.at_work
+        and not incident.works
+        and not turn.plan.answers.get(incident.service)
+    )
+
+
 def quiet_until(turn: Turn, members: Members) -> Instant:
     """When the first of an incident's silenced alerts is not silenced any more."""
     kinds = {turn.state.alerts[id].silences for id in members.silenced}

@@ -79,6 +79,11 @@ class Turn:
         self.changes.incidents[incident.number] = incident
         self.state.watch_incident(incident)
 
+    def save_counts(self, incident: Incident) -> None:
+        """Nothing of an incident was changed that has a time or a state."""
+        incident.updated_at = self.now
+        self.changes.incidents[incident.number] = incident
+
     def save_page(self, page: Page) -> None:
         """A page was changed; its timer follows."""
         self.changes.pages[page.id] = page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -123,6 +123,15 @@ class Router:
                 best = candidate
                 break
         return best[1] if best else None
+
+    def asked_of(self, many: Sequence[dict[str, str]]) -> Sequence[tuple[str, ...] | None]:
+        """What routes ask of each of many label sets, in which no value is empty: two that are alike in it and in their
+        severity, and came with keys of one service, get the very same from ``route``. None where that takes a look.
+        """
+        try:
+            return list(map(self._pick, many))
+        except KeyError:
+            return [None] * len(many)
 
     def route(self, key_service: str, source_key: str, labels: dict[str, str], severity: str) -> Routed:
         """Decide service, group and severity of an alert that came with a key of ``key_service``.

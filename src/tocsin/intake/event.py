@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Raw, Struct
@@ -52,8 +52,10 @@ class Event(Struct, frozen=True, gc=False):
         return self.own_title or title_of(self.labels, self.annotations)
 
 
-Row = tuple[bytes, dict[str, str], Raw, str, Instant, Instant, bool, str]
-"""Place, labels, annotations, severity, start, end, timeout and link of one statement in a burst."""
+Row = tuple[bytes, dict[str, str], Raw, str, Instant, Instant, bool, str, tuple[str, ...] | None]
+"""Place, labels, annotations, severity, start, end, timeout and link of one statement in a burst, and what its reader
+says of it.
+"""
 
 
 class Burst(Struct, frozen=True, gc=False):
@@ -94,8 +96,8 @@ class Burst(Struct, frozen=True, gc=False):
             label_text=self.label_texts[place],
         )
 
-    def rows(self) -> Iterator[Row]:
-        """All of them, as rows."""
+    def rows(self, said: Iterable[tuple[str, ...] | None]) -> Iterator[Row]:
+        """All of them, as rows. ``said``: what the reader says of each."""
         return zip(
             self.label_texts,
             self.labels,
@@ -105,6 +107,7 @@ class Burst(Struct, frozen=True, gc=False):
             self.ends_at,
             self.timeouts,
             self.links,
+            said,
             strict=True,
         )
 

@@ -124,8 +124,6 @@ def _within(raw: bytes, texts: Mapping[str, str], count: int, longest: int) -> b
 
 NUL = b"\\u0000"
 BACKSLASH = NUL[0]
-EMPTY_VALUE = b':""'
-"""In canonical JSON nothing else reads so: within a text a quotation mark comes after a backslash."""
 _NAMES_KEPT = 20_000
 GOOD_NAMES: set[str] = set()
 """Names that were found good and short. Monitors send the same ones all day."""

@@ -189,13 +189,12 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
     shown = everything[:SHOWN]
     count_firing = await faces.read(faces.reads.firing, incident.number)
     firing = await faces.read(faces.reads.alerts, incident=incident.number, state="firing", limit=LINES)
-    chosen = preferences(request).theme
     return bare(
         request,
         "night.html",
         code=code,
         headers=HEADERS,
-        theme=chosen if chosen != "system" else "dark" if night(now, zone) else "system",
+        theme=_theme(request, reader),
         reader=reader,
         plan=plan,
         page=page,
@@ -228,6 +227,12 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
     )
 
 
+def _theme(request: AnyRequest, reader: Reader) -> str:
+    """As this browser chose; else dark while it is night where the person is."""
+    chosen = preferences(request).theme
+    return chosen if chosen != "system" else "dark" if night(reader.now, reader.zone) else "system"
+
+
 def _headline(incident: Incident, others: Sequence[Brief]) -> str:
     """What it is; of several how many, and the one that most needs somebody, as the message said it."""
     title = incident.title or "Untitled"
@@ -249,13 +254,12 @@ def _why(page: Page, incident: Incident) -> str:
 
 
 def _draw_drill(request: AnyRequest, reader: Reader, page: Page, token: str, fault: str, code: int) -> Response[bytes]:
-    chosen = preferences(request).theme
     return bare(
         request,
         "drill.html",
         code=code,
         headers=HEADERS,
-        theme=chosen if chosen != "system" else "dark" if night(reader.now, reader.zone) else "system",
+        theme=_theme(request, reader),
         reader=reader,
         page=page,
         clock=f"{to_datetime(reader.now).astimezone(reader.zone):%H:%M}",

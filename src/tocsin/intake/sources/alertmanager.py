@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import chain
 from operator import gt
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -57,7 +58,6 @@ from tocsin.intake.json_body import NotJson, mended, plain, refuse_compressed
 from tocsin.intake.posted import (
     ABSENT,
     BACKSLASH,
-    EMPTY_VALUE,
     GOOD_NAMES,
     NUL,
     One,
@@ -86,6 +86,8 @@ _OK = Heard(reply=Reply(200, b"", ""))
 
 _batch = msgspec.json.Decoder(list[Posted])
 _many_texts = msgspec.json.Decoder(list[dict[str, str]]).decode
+_many_full_texts = msgspec.json.Decoder(list[dict[str, Annotated[str, msgspec.Meta(min_length=1)]]]).decode
+"""Raises for an empty value, which counts as absent."""
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -124,6 +126,8 @@ def _heard(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
 
 
 Recall = Callable[[bytes], Known | None]
+Text = TypeVar("Text", msgspec.Raw, str | None)
+Value = TypeVar("Value")
 
 
 def _plain(posted: list[Posted], now: Instant, recall: Recall) -> tuple[list[int], Burst | None] | None:
@@ -132,55 +136,95 @@ def _plain(posted: list[Posted], now: Instant, recall: Recall) -> tuple[list[int
     Nearly every step is one call for the whole batch: taken one by one the alerts cost twice as much.
     None: something has to be looked at more closely, or refused.
     """
-    raws = [bytes(one.labels) for one in posted]
-    repeated: list[int] = []
-    fresh: list[tuple[bytes, bytes, Instant, Instant, bool, str]] = []
-    told: set[bytes] = set()
-    last_text: str | None = None
-    last_start = last_generator = ABSENT
-    start, end, timeout, link = ZERO, now + RESOLVE_TIMEOUT, True, ""
     try:
-        for one, raw, have in zip(posted, raws, map(recall, raws), strict=True):
-            if one.ends_at != last_text:
-                last_text = one.ends_at
-                end = ZERO if last_text is None else instant(last_text)
-                timeout = end == ZERO
-                end = now + RESOLVE_TIMEOUT if timeout else end
-            if one.starts_at != last_start:
-                last_start, start = one.starts_at, start_of(one.starts_at, 0)
-            if one.generator != last_generator:
-                last_generator = one.generator
-                shown = link_of(one.generator, 0)
-                if shown is None:
-                    return None
-                link = shown
-            if have is not None:
-                if raw not in told and _repeats(have, one.annotations, start, link, end, timeout, now):
-                    repeated.append(have.id)
-                    continue
-                told.add(raw)
-            fresh.append((raw, bytes(one.annotations), start, end, timeout, link))  # copies: the body is not held
-        if not fresh:
-            return repeated, None
-        burst = _burst(fresh, now)
-    except (ValueError, msgspec.DecodeError, Whole):  # a text, a time or a link that cannot be read
+        starts = _column([one.starts_at for one in posted], _start)
+        ends = _column([one.ends_at for one in posted], _end)
+        links = _column([one.generator for one in posted], _link)
+        raws = [bytes(one.labels) for one in posted]  # copies, as below: the body is not held
+        known = list(map(recall, raws))
+        if not any(known):
+            return [], _burst(raws, [bytes(one.annotations) for one in posted], starts, ends, links, now)
+        return _told_apart(list(zip(posted, raws, known, starts, ends, links, strict=True)), now)
+    except (ValueError, msgspec.DecodeError, Whole):  # a text, a time or a link that cannot be read, or none plain
         return None
-    return None if burst is None else (repeated, burst)
 
 
-def _burst(fresh: list[tuple[bytes, bytes, Instant, Instant, bool, str]], now: Instant) -> Burst | None:
-    """Plain alerts as read: labels and annotations as posted, start, end, whether it is a timeout, link.
+def _told_apart(
+    rows: list[tuple[Posted, bytes, Known | None, Instant, Instant | None, str]], now: Instant
+) -> tuple[list[int], Burst | None]:
+    """What a batch repeats and what is news. Raises ValueError as ``_burst``."""
+    repeated: list[int] = []
+    fresh: list[tuple[bytes, bytes, Instant, Instant | None, str]] = []
+    told: set[bytes] = set()
+    for one, raw, have, start, end, link in rows:
+        if have is not None:
+            timeout = end is None
+            until = now + RESOLVE_TIMEOUT if end is None else end
+            if raw not in told and _repeats(have, one.annotations, start, link, until, timeout, now):
+                repeated.append(have.id)
+                continue
+            told.add(raw)
+        fresh.append((raw, bytes(one.annotations), start, end, link))
+    if not fresh:
+        return repeated, None
+    raws, written, starts, ends, links = map(list, zip(*fresh, strict=True))
+    return repeated, _burst(raws, written, starts, ends, links, now)
 
-    None if one is not plain. A raw text no longer than its bound holds no value beyond that bound.
-    Raises ValueError for texts that cannot be read.
+
+def _column(texts: list[Text], read: Callable[[Text], Value]) -> list[Value]:
+    """What each of some texts reads as. Those of one rule are the same, and often those of a whole batch."""
+    last = texts[0]
+    value = read(last)
+    if texts.count(last) == len(texts):
+        return [value] * len(texts)
+    found: list[Value] = []
+    for text in texts:
+        if text != last:
+            last, value = text, read(text)
+        found.append(value)
+    return found
+
+
+def _start(text: msgspec.Raw) -> Instant:
+    start = start_of(text, 0)
+    if start == ZERO:
+        raise ValueError("it starts when it ends, or now")
+    return start
+
+
+def _end(text: str | None) -> Instant | None:
+    """None: no end is named."""
+    end = ZERO if text is None else instant(text)
+    return None if end == ZERO else end
+
+
+def _link(text: msgspec.Raw) -> str:
+    link = link_of(text, 0)
+    if link is None:
+        raise ValueError("it is no link")
+    return link
+
+
+def _burst(
+    raws: list[bytes],
+    written: list[bytes],
+    starts: list[Instant],
+    named_ends: list[Instant | None],
+    links: list[str],
+    now: Instant,
+) -> Burst:
+    """Plain alerts as read: labels and annotations as posted, start, end (None: it is a timeout), link.
+
+    A raw text no longer than its bound holds no value beyond that bound.
+    Raises ValueError for texts that cannot be read, and when one is not plain.
     """
-    raws, written, starts, ends, timeouts, links = zip(*fresh, strict=True)
     raw, notes = b"[%b]" % b",".join(raws), b"[%b]" % b",".join(written)
-    labels, annotations = _many_texts(raw), _many_texts(notes)
+    labels, annotations = _many_full_texts(raw), _many_texts(notes)
     severities = [one.get("severity", "") for one in labels]
+    timeouts = [one is None for one in named_ends]
+    ends = [now + RESOLVE_TIMEOUT if one is None else one for one in named_ends]
     if (
-        ZERO in starts
-        or any(map(gt, starts, ends))
+        any(map(gt, starts, ends))
         or not all(labels)
         or not GOOD_NAMES.issuperset(chain.from_iterable(labels))
         or not GOOD_NAMES.issuperset(chain.from_iterable(annotations))
@@ -193,9 +237,8 @@ def _burst(fresh: list[tuple[bytes, bytes, Instant, Instant, bool, str]], now: I
         or (BACKSLASH in raw and NUL in raw)
         or (BACKSLASH in notes and NUL in notes)
         or _sorted_json(labels) != raw  # written in another manner
-        or EMPTY_VALUE in raw
     ):
-        return None
+        raise ValueError("one of them is not plain")
     return Burst(now, labels, raws, list(map(msgspec.Raw, written)), severities, starts, ends, timeouts, links)
 
 
