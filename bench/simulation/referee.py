@@ -62,6 +62,10 @@ class Case:
     steps: tuple[Step, ...] = ()
     step: int = 0
     round: int = 0
+    under_way: int | None = None
+    """The step that was paged last; None while none was."""
+    paged: set[str] = field(default_factory=set)
+    """Everybody its incident paged."""
     due: int | None = None
     held_until: int | None = None
     snoozed_until: int | None = None
@@ -371,6 +375,7 @@ class Referee:
             self.numbers += 1
             case.number = UNMET
             case.asked.clear()
+            case.paged.clear()
             self._trigger(case, now, anew=True)
         elif case.state == "resolved":
             self._trigger(case, now, anew=True)
@@ -397,19 +402,36 @@ class Referee:
             case.resume = None
 
     def _goes_on(self, case: Case, now: int) -> None:
-        """It is paused no more: what had not left by then leaves now. Whoever's shift ended meanwhile is not paged, but
-        whoever is meant by their step now.
+        """It is paused no more: what had not left by then leaves now, and it goes on where it stood. If that is over,
+        or means somebody else by now, it begins from the first step.
         """
+        if self._outlasted(case, now):
+            case.step, case.round, case.under_way, case.resume, case.waits = 0, 0, None, now, False
+            case.quieted = now
+            case.kept.clear()
+            case.due = now
+            return
         case.due = max(case.resume if case.resume is not None else now, now)
         case.went_on = now
         case.relieved.clear()
         self._rung[case.service, case.name] = case
         for begun, person, way, step in case.kept:
-            if person in self.people(case, case.steps[step], case.step, now):
+            if step >= len(case.steps) or person in self.people(case, case.steps[step], case.step, now):
                 heappush(self._owed, (now + BUNDLED_WITHIN, begun, case.number, person, way, step))
             else:
                 case.relieved.add(step)
         case.kept.clear()
+
+    def _outlasted(self, case: Case, now: int) -> bool:
+        """Whether a silence outlasted the step that was paged last, or whoever it means."""
+        if case.under_way is None:
+            return False
+        if case.resume is None or case.resume <= now:
+            return True
+        last = Step((f"person {self.land.last_resort}",), 0)
+        step = case.steps[case.under_way] if case.under_way < len(case.steps) else last
+        people = self.people(case, step, case.step, now)
+        return bool(people) and not (people & case.paged if step.one else people <= case.paged)
 
     def _begins_again(self, case: Case, now: int) -> None:
         """It was paused for longer than somebody's shift. A step whose message to them had not left pages whoever has
@@ -432,7 +454,7 @@ class Referee:
             case.steps = self.land.services[case.service].steps
             case.keep_until = None
         case.state = "triggered"
-        case.step = case.round = 0
+        case.step, case.round, case.under_way = 0, 0, None
         case.due, case.resume, case.paused, case.waits = now, None, False, False
         case.held_until = case.snoozed_until = None
         case.put_off = set()
@@ -515,7 +537,7 @@ class Referee:
             self._right_people(case, step, people, able, paged, low, now)
             self.steps_reached += 1
             reached = low or self._reached(case, able if not step.one else paged & able, now)
-            at_last = case.step
+            at_last = case.under_way = case.step
             if last:
                 case.step, case.round, case.due = 0, 0, now + AFTER_THE_LAST
                 break
@@ -632,6 +654,7 @@ class Referee:
         for row in self._rows[case.number]:
             if row.kind != "page":
                 continue
+            case.paged.add(row.person)
             reason = str(row.reason)
             if reason in STEPS:
                 case.asked[row.step] = row.intended_at

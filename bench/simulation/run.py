@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from bench.simulation.clocks import SECOND, Cover, instant, within
-from bench.simulation.landscape import Landscape, made_up
+from bench.simulation.landscape import SEVERITIES, Landscape, made_up
 from bench.simulation.referee import MINUTE, Case, Foul, Referee
 from tocsin.engine.commands import Acknowledge, AddOverride, AnyCommand, Resolve, Result, SetReach, SetSilence
 from tocsin.engine.engine import Engine
@@ -413,29 +413,29 @@ class Run:
             self._at(self.now + self.random.randrange(20, 480) * SECOND, lambda: self._acknowledge(page))
 
     def _acknowledge(self, page: Page) -> None:
+        """One answer is for all that came in the message and nobody has; when somebody has them all, for its own."""
         self._answering.discard(page.incident)
-        numbers = [page.incident]
-        for id in page.bundled:
-            row = self.engine.state.pages.get(id)
-            if row is not None and id != page.id:
-                numbers.append(row.incident)
+        rows = (self.engine.state.pages.get(id) for id in page.bundled)
+        numbers = dict.fromkeys((page.incident, *(row.incident for row in rows if row is not None)))
+        still = [self.referee.by_number[one] for one in numbers if self._is_open(one)]
+        still.sort(key=lambda one: (SEVERITIES.index(one.severity), one.number))
+        own = [one for one in still if one.number == page.incident]
+        meant = [one for one in still if one.state == "triggered"] or own or still[:1]
         hold = self.random.randrange(5, 90) * MINUTE if self.random.random() < 0.1 else None
-        wanted = self._is_open(page.incident)
-        others = [n for n in numbers[1:] if (one := self.referee.by_number.get(n)) and one.state == "triggered"]
         result = self._ask(Acknowledge(actor=f"person:{page.person}", page=page.id, hold=hold))
-        if result.ok is not wanted:
-            raise Foul(f"at {self.now}: acknowledging #{page.incident} answered {result}, open is {wanted}")
-        if not result.ok:
+        if result.ok is not bool(meant) or (meant and result.id != str(meant[0].number)):
+            raise Foul(f"at {self.now}: acknowledging #{page.incident} answered {result}, and is for {meant}")
+        if not meant:
             return
         self.told.acknowledgements += 1
-        for number in (page.incident, *dict.fromkeys(others)):
-            case = self.referee.by_number[number]
-            own = self.lands[self.edition].services[case.service].hold * SECOND
-            self.referee.acknowledged(number, hold if hold is not None else own, self.now)
+        for case in meant:
+            own_hold = self.lands[self.edition].services[case.service].hold * SECOND
+            self.referee.acknowledged(case.number, hold if hold is not None else own_hold, self.now)
             self._touch(case.service, case.name)
-        several = len(self.referee.by_number[page.incident].at_home) > 1  # rare, and of these a snooze has most to say
+        several = len(meant[0].at_home) > 1  # rare, and of these a snooze has most to say
         if self.random.random() < (0.7 if several else 0.2):
-            self._at(self.now + self.random.randrange(1, 30) * MINUTE, lambda: self._close(page.incident))
+            number = meant[0].number
+            self._at(self.now + self.random.randrange(1, 30) * MINUTE, lambda: self._close(number))
 
     def _is_open(self, number: int) -> bool:
         case = self.referee.by_number.get(number)

@@ -109,6 +109,12 @@ def test_a_step_whose_schedule_has_nobody_on_shift_falls_through_at_once_and_say
     assert world.told(1)[1:4] == ["nobody_reachable", "nobody_reachable", "step_due"]
 
 
+def test_a_step_whose_people_have_no_way_to_be_reached_says_that_and_not_that_nobody_is_on_call():
+    world = World(PLAN.replace(b"ana: {name: Ana, email: ana@shop.example}", b"ana: {name: Ana}"))
+    world.fires("Down", job="checkout").at("1m")
+    assert said(world)[0] == "Step 1 reaches nobody: Ana can be reached by nothing"
+
+
 def test_a_turn_that_nobody_has_is_said_as_what_it_is_while_somebody_is_on_call():
     """Kei alone is on the schedule, and on call: nobody is next on it. Ana reads who is paged in that place."""
     world = World(PLAN)

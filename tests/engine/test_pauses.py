@@ -6,8 +6,10 @@ import pytest
 
 from tests.engine.test_reach import PUSH
 from tests.engine.test_stories import _received
-from tests.engine.world import PLAN, START, World
+from tests.engine.world import PLAN, START, World, dump
+from tocsin.engine.commands import AddResponders, Reassign
 from tocsin.engine.inputs import Delivered
+from tocsin.intake.event import Event
 from tocsin.kernel.instant import SECOND, format_rfc3339
 from tocsin.kernel.reason import Reason
 
@@ -145,3 +147,129 @@ def test_a_shift_that_ended_during_a_silence_is_not_paged_but_whoever_has_it_now
     world.fires("Down", job="checkout").at("1m").silences('job="checkout"', for_="40h")
     world.at("40h10m")
     assert [person for _, person, _ in left(world)] == ["ana", "ben"]
+
+
+DUTY = b"""schedules:
+  duty:
+    handoff notice: off
+    layers: [{rotate: [ana, ben], every: week, handoff: Tue 09:00, starts: 2026-11-17 with ana}]
+"""
+ON_DUTY = PLAN.replace(b"page: ana, wait: 5m", b"page: duty, wait: 5m").replace(b"page: ben", b"page: kei") + DUTY
+
+
+@pytest.mark.parametrize("how", ["ends", "is ended", "returns", "blinks"])
+def test_a_silence_that_outlasts_a_step_is_followed_by_the_first_whoever_is_on_call_then(how: str):
+    """However the quiet ends: with the silence, or because the alert ended and fires again without it."""
+    world = World(ON_DUTY)
+    says(world, ends=200_000)
+    if how == "returns":  # another machine's alert, which stays silenced, keeps the incident open meanwhile
+        world.fires("Down", job="checkout", instance="other").silences('instance="other"', for_="48h")
+    silence = world.at("1m").silences('alertname="Down"', for_="2399m" if how == "ends" else "48h")
+    if how in ("returns", "blinks"):
+        world.at("2395m" if how == "returns" else "2399m30s")
+        says(world, ends=2390 * 60)
+        world.expires(silence.id)
+        says(world.at("40h"), ends=200_000)
+    world.at("40h")
+    if how == "is ended":
+        world.expires(silence.id)
+    world.at("2406m")
+    pages = [(at, person) for at, person, number in world.pages if number]
+    assert pages == [("0s", "ana"), ("144000s", "ben"), ("144300s", "kei")]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_silence_within_a_step_changes_nothing_of_what_follows():
+    world = World().fires("Down", job="checkout").at("1m")
+    silence = world.silences('alertname="Down"', for_="2h")
+    world.at("4m").expires(silence.id)
+    world.at("6m")
+    assert [page for page in world.pages if page[2]] == [("0s", "ana", 1), ("300s", "ben", 1)]
+
+
+def test_whoever_has_come_on_call_during_a_silence_within_a_step_is_paged():
+    world = World(ON_DUTY.replace(b"page: duty, wait: 5m", b"page: duty, wait: 3h"))
+    world.at("29h59m").fires("Down", job="checkout")  # 08:59 on Tuesday
+    world.at("1799m30s").silences('alertname="Down"', for_="10m")
+    world.at("31h")
+    assert [(at, person) for at, person, _ in world.pages if _] == [("107940s", "ana"), ("108570s", "ben")]
+
+
+def test_what_was_asked_for_by_name_is_not_called_off_with_the_steps():
+    world = World()
+    world.has("kei", PUSH)
+    world.left.clear()
+    world.fires("Down", job="checkout").at("1m")
+    world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
+    world.silences('alertname="Down"', for_="1h")
+    world.at("62m")
+    assert left(world)[-2:] == [("3660s", "ana", "ana@shop.example"), ("3660s", "kei", "kei@shop.example")]
+
+
+@pytest.mark.parametrize("silenced", [False, True])
+def test_whoever_it_was_given_to_while_it_was_silenced_is_paged_first(silenced: bool):
+    world = World().fires("Down", job="checkout").at("6m")
+    if silenced:
+        world.silences('alertname="Down"', for_="1h")
+    world.asked(Reassign(actor="person:ana", incident=1, person="kei"))
+    world.at("67m")
+    assert [person for _, person, number in world.pages if number][2] == "kei"
+
+
+OTHER = PLAN.replace(b"page: ben, wait: 10m, repeat: 2", b"page: ben, wait: 20m")
+
+
+@pytest.mark.parametrize("plan", [PLAN, OTHER])
+@pytest.mark.parametrize("when", ["before", "within", "paged"])
+def test_a_fresh_alert_in_a_silenced_incident_pages_whom_it_was_given_to(when: str, plan: bytes):
+    """Ana is on holiday from now on, she said; before the silence, within it, or before a silence of before ended."""
+    world = World().fires("Down", job="checkout", instance="a").at("1m")
+    if when != "within":
+        world.asked(Reassign(actor="person:ana", incident=1, person="kei"))
+    if when == "paged":
+        world.at("7m")
+    world.silences('instance="a"', for_="1h")
+    if when == "within":
+        world.asked(Reassign(actor="person:ana", incident=1, person="kei"))
+    if plan is OTHER:
+        world.put_in_force(plan)
+    world.at("10m").pages.clear()
+    world.fires("Down", job="checkout", instance="z").at("17m")
+    after = "ana" if plan is OTHER else "ben"
+    assert [(at, person) for at, person, _ in world.pages] == [("600s", "kei"), ("900s", after)]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_many_fresh_alerts_of_one_request_begin_anew_once_and_none_where_somebody_has_it():
+    anew = "An alert that the silence does not cover: paging begins anew"
+    for held in (False, True):
+        world = World().fires("Down", job="checkout", instance="a").at("1m")
+        if held:
+            world.acknowledges(1, "4h")
+        world.silences('instance="a"', for_="1h")
+        world.at("2m").hears(
+            *(
+                Event(
+                    key="",
+                    labels={"alertname": "Down", "severity": "critical", "job": "checkout", "instance": f"n{number}"},
+                    own_title="Down fires",
+                    severity="critical",
+                    starts_at=world.now,
+                    ends_at=None,
+                )
+                for number in range(60)
+            )
+        )
+        assert [entry.what for entry in world.timeline].count(anew) == (0 if held else 1)
+        assert [page for page in world.pages if page[0] == "120s"] == ([] if held else [("120s", "ana", 1)])
+
+
+def test_what_was_asked_for_by_name_leaves_with_a_fresh_alert():
+    world = World(SLOW)
+    world.has("kei", PUSH)
+    world.left.clear()
+    world.fires("Down", job="checkout", instance="a").at("1m")
+    world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
+    world.silences('instance="a"', for_="1h")
+    world.at("10m").fires("Down", job="checkout", instance="b")
+    assert left(world)[-2:] == [("600s", "kei", "kei@shop.example"), ("600s", "ana", "ana@shop.example")]

@@ -127,7 +127,7 @@ def test_whoever_has_what_becomes_grave_is_told_and_has_it_no_longer_than_if_the
     world = World(LOW).at("6h").fires("Disk", job="checkout", instance="a", severity="warning").at("6h1m")
     world.acknowledges(1, "24h")
     world.at("6h5m").fires("Disk", job="checkout", instance="b").at("7h4m")
-    assert [page for page in world.pages if page[0] == "21900s"] == [("21900s", "ana", 0)]
+    assert [page for page in world.pages if page[0] == "21900s"] == [("21900s", "ana", 1)]
     assert world.told_pages[-1].title == "Incident #1, which you have, is SEV1, was SEV3, of high urgency: Disk fires"
     world.at("7h5m")
     assert world.pages[-1] == ("25500s", "ana", 1)
@@ -174,7 +174,7 @@ def test_what_was_put_off_with_a_newcomer_of_low_urgency_was_known_to_be_urgent(
 
 def told(world: World, ends: str, instance: str = "a", job: str = "checkout", **more: str) -> World:
     """As Prometheus says that an alert fires until then, which may be now: one replica, while another says it fires."""
-    labels = {"alertname": "Down", "severity": "critical", "job": job, "instance": instance, **more}
+    labels = {"alertname": "Down", "severity": "critical", "job": job, "instance": instance} | more
     until = format_rfc3339(START + parse_duration(ends))
     body = msgspec.json.encode([{"labels": labels, "annotations": {}, "endsAt": until}])
     headers = {"content-type": "application/json"}
@@ -269,4 +269,78 @@ def test_one_that_blinks_while_the_others_are_silenced_pages_nobody_anew():
     assert [page for page in world.pages if page[2]] == [("0s", "ana", 1)]
     told(world, "170m", instance="c").at("5m")
     assert [page for page in world.pages if page[2]][1:] == [("300s", "ben", 1)]
+    alike(world)
+
+
+def _opened_by_another() -> World:
+    """At night what is urgent was put off until 04:01, and a newcomer of low urgency opened it again."""
+    world = World(LOW)
+    for key in "ax":
+        world.fires("Down", key=key, job="checkout", instance=key)
+    world.at("1m")
+    world.silences('instance="x"', for_="20m")
+    world.resolves_by_hand(1, "1h")
+    return world.at("10m").fires("Down", job="checkout", instance="b", severity="warning").at("12m")
+
+
+@pytest.mark.parametrize("what", ["flaps", "is relabelled", "is loud again"])
+def test_what_was_put_off_wakes_nobody_through_a_newcomer(what):
+    world = _opened_by_another()
+    assert (world.pages, world.incident(1).waits) == ([("0s", "ana", 1)], "quiet_hours")
+    for minute in (13, 14) if what == "flaps" else ():
+        world.resolves("Down", key="a").at(f"{minute}m").fires("Down", key="a", job="checkout", instance="a")
+    if what == "is relabelled":
+        world.fires("Down", key="a", job="checkout", instance="a", runbook="r1")
+    world.restarted().at("60m")
+    assert ([page for page in world.pages if page[2]], world.incident(1).urgency) == ([("0s", "ana", 1)], "low")
+    world.at("61m")
+    assert world.pages[-1] == ("3660s", "ana", 1) and world.incident(1).snoozed is None
+    alike(world)
+
+
+def test_whoever_has_a_newcomer_has_it_still_when_what_was_put_off_flaps():
+    world = World(TIERED).fires("Down", service="two", plan="gold", instance="a")
+    world.fires("Down", service="two", plan="gold", instance="c").at("1m").resolves_by_hand(1, "5h")
+    world.at("2m").fires("Down", service="two", plan="silver", instance="b").at("3m").acknowledges(1, "4h")
+    for at in (5, 7):
+        world.at(f"{at}m").resolves("Down", service="two", plan="gold", instance="a")
+        world.at(f"{at + 1}m").fires("Down", service="two", plan="gold", instance="a")
+    assert (world.incident(1).customer_tier, len(world.pages)) == ("silver", 2)
+    world.at("242m")
+    assert world.incident(1).state == "acknowledged", "for as long as they said"
+    alike(world)
+
+
+def test_one_that_was_put_off_and_becomes_more_than_all_of_it_pages_through_a_newcomer():
+    world = World(LOW).at("6h")
+    for key in ("a", "b"):
+        world.fires("Disk", service="checkout", key=key, severity="warning", instance=key)
+    world.at("361m").resolves_by_hand(1, "24h")
+    world.at("370m").fires("Disk", service="checkout", key="c", severity="warning", instance="c").at("371m")
+    world.acknowledges(1, "20h")
+    before = len(world.told_pages)
+    world.at("372m").fires("Disk", service="checkout", key="a", severity="warning", instance="a")
+    assert len(world.told_pages) == before
+    world.at("373m").fires("Disk", service="checkout", key="a", instance="a")
+    assert "which you have, is SEV1" in world.told_pages[before].title
+    alike(world)
+
+
+def test_when_all_that_was_put_off_has_ended_the_snooze_is_over_though_a_newcomer_fires_on():
+    """Till then only the newcomer counts, and it does: what a plan makes urgent waits for no morning."""
+    world = told(World(LOW), "400m").at("1m")
+    world.resolves_by_hand(1, "20h")
+    told(world.at("10m"), "400m", instance="b", severity="warning").at("11m")
+    world.acknowledges(1, "1h")
+    world.put_in_force(PLAN)
+    world.at("71m")
+    assert world.pages[1:] == [("4260s", "ana", 1)], "the newcomer counts"
+    world.acknowledges(1, "4h")
+    told(told(world.at("80m"), "80m").at("4802s"), "400m").at("90m")
+    assert world.incident(1).snoozed is not None, "a moment's quiet is no end"
+    told(world, "90m").at("90m30s").restarted()
+    alike(world)
+    world.at("100m")
+    assert (world.incident(1).snoozed, world.incident(1).state) == (None, "acknowledged")
+    assert "All that was put off has ended" in [entry.what for entry in world.timeline]
     alike(world)

@@ -46,6 +46,20 @@ def test_those_it_hands_over_to_are_paged_first_and_the_services_own_after_them(
     assert [who for _, who, _ in world.pages] == ["dora", "ana", "ben"], "nobody who was to be paged is left out"
 
 
+@pytest.mark.parametrize("other_plan", [False, True])
+def test_they_are_before_everybody_else_still_when_paging_begins_anew(other_plan):
+    """By an alert that a silence over the others does not cover; whether or not the plan says other steps by then."""
+    world = Playground(careful, plan=DBA)
+    world.after_drain = 95
+    fires(world)
+    world.at("7m").silences('instance="cart-1"', for_="1h")
+    if other_plan:
+        world.put_in_force(world.text.replace("{page: ben, wait: 10m}", "{page: ben, wait: 20m}").encode())
+    world.at("10m").pages.clear()
+    fires(world, "elsewhere")
+    assert [who for _, who, _ in world.at("16m").pages] == ["dora", "ana"]
+
+
 def test_who_only_watches_calls_nobody_else():
     world = Playground(careful, plan=DBA, rung="observe")
     fires(world)

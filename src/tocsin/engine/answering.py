@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
 from tocsin.engine.standings import incident_of, short, standing_of, taken, under_way
 from tocsin.engine.state import AFTER_DEAFNESS
@@ -279,6 +281,7 @@ def call_first(turn: Turn, run: Run, incident: Incident) -> None:
     manifest = turn.plan.playbooks.get(run.playbook)
     to = manifest.hand_over_to if manifest is not None else ""
     steps = turn.plan.escalations[to].steps if to in turn.plan.escalations else ()
+    steps = tuple(replace(step, handed=True) for step in steps)
     if not steps or incident.state != "triggered" or run.rung not in ("ask", "act"):
         return
     if incident.steps[: len(steps)] == steps:

@@ -118,9 +118,30 @@ def paged_since(incident: Incident, rows: Iterable[Page], step: int) -> dict[str
     return found
 
 
-def reaches_nobody(incident: Incident, step: int) -> str:
-    """Says of a step why it is passed over."""
-    why = nobody_behind(incident.steps[step].targets)
+def outlasted(turn: Turn, incident: Incident) -> bool:
+    """Whether a pause outlasted where the escalation stood: the time of the step that was paged last is over, or that
+    step means somebody by now who was not paged. Not what is to be paged first in any case, or was given to somebody.
+    """
+    begun = incident.step or incident.round or incident.laps
+    to_come = incident.steps[incident.step] if incident.step < len(incident.steps) else None
+    if not begun or (to_come is not None and to_come.given and not incident.round):
+        return False
+    if incident.resume_at is None or incident.resume_at <= turn.now:
+        return True
+    under_way = incident.step if incident.round else (incident.step or len(incident.steps) + 1) - 1
+    step = incident.steps[under_way] if under_way < len(incident.steps) else None
+    means = behind(turn, incident, step.targets if step is not None else turn.plan.last_resort)
+    paged = {row.person for row in ledger.rows(turn, incident.number) if row.kind == "page"} | set(incident.answers)
+    known = [one.person.key in paged for one in means]
+    return bool(known) and not (any(known) if step is not None and step.one else all(known))
+
+
+def reaches_nobody(turn: Turn, incident: Incident, step: int) -> str:
+    """Says of a step why it is passed over: nobody is on call, or those who are can be reached by nothing."""
+    targets = incident.steps[step].targets
+    there = [one.person for one in behind(turn, incident, targets)]
+    mute = [one.name for one in there if one.key not in incident.answers]
+    why = f"{' and '.join(mute)} can be reached by nothing" if mute else "" if there else nobody_behind(targets)
     return f"Step {step + 1} reaches nobody{f': {why}' if why else ''}"
 
 
@@ -217,6 +238,14 @@ def _morning(turn: Turn, incident: Incident, people: Sequence[Person]) -> Instan
     return min(waits) if len(waits) == len(ends) else None
 
 
+def of_a_step(turn: Turn, row: Page) -> Page | None:
+    """The page of a step that a page is, or whose place it took at the same address; None for any other."""
+    if row.reason in OF_A_STEP:
+        return row
+    theirs = ledger.alike(turn, row)
+    return next((one for one in theirs if one.overtaken_by == row.id and one.reason in OF_A_STEP), None)
+
+
 def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once, but
     those of people who have answered: others are asked for beside them.
@@ -236,5 +265,6 @@ def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     # What still waits of a round before is this round's as well: of everybody, or of the one whose turn it is.
     turns = row.step < len(incident.steps) and incident.steps[row.step].one
     rest = {one.id for one in asked if one.waiting and not (turns and one.person != row.person)}
+    rest |= {one.id for one in asked if (one.left_at or 0) >= began and not (turns and one.person != row.person)}
     reaching = [one for one in asked if (one.may_reach or one.rang) and (one.intended_at >= began or one.id in rest)]
     return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))

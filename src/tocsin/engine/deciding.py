@@ -211,13 +211,14 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
     if command.page and (page is None or page.incident != incident.number):
         return refuse("not_found", f"There is no page {command.page} of incident #{incident.number}")
     actor = command.actor or (f"person:{page.person}" if page is not None else "")
-    asked = [incident] if page is None else _answered_by(turn, incident, page, actor)
-    if not any(one.open for one in asked):
-        return refuse("conflict", f"Incident #{incident.number} is resolved already")
-    if page is not None:
-        ledger.answered(turn, page)
     if page is not None and page.kind == "help" and incident.state == "acknowledged":
         return _comes_to_help(turn, incident, page, actor)
+    asked = [incident] if page is None else _answered_by(turn, incident, page, actor)
+    if not any(one.open for one in asked):
+        since = "was opened again since that page" if incident.open else "is resolved already"
+        return refuse("conflict", f"Incident #{incident.number} {since}")
+    if page is not None:
+        ledger.answered(turn, page)
     first, *_ = asked
     reason, *_ = [settling.answer(turn, one, actor, command.hold) for one in asked]
     said = first.noted if reason is Reason.ANSWERED else ""
@@ -226,6 +227,7 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
 
 def _comes_to_help(turn: Turn, incident: Incident, page: Page, actor: str) -> c.Result:
     """Whoever was asked for help says that they come. Who has the incident still has it."""
+    ledger.answered(turn, page)
     paging.withdraw(turn, incident, person=page.person, kinds=("help",))
     turn.enter(incident.number, "Comes to help", Reason.ANSWERED, actor)
     turn.save_incident(incident)
@@ -235,15 +237,16 @@ def _comes_to_help(turn: Turn, incident: Incident, page: Page, actor: str) -> c.
 
 def _answered_by(turn: Turn, incident: Incident, page: Page, actor: str) -> list[Incident]:
     """Which incidents an answer to a page of one is for: one answer is for all that came in the same message and wait
-    for this person, the gravest first. When none does it is for its own; if that is over, for the gravest that is not.
+    for this person, the gravest first. When none does it is for its own. What was opened again since is another
+    trouble, of which the message did not tell: [] when nothing else is left.
     """
-    rows = {row.incident: row for row in ledger.told_with(turn.state, page)}
+    rows = {row.incident: row for row in ledger.still_tells(turn.state, page)}
     found = [one for number in rows if (one := turn.state.incidents.get(number)) is not None and one.open]
     found.sort(key=lambda one: (one.severity, one.number))
     waits = [one for one in found if one.state == "triggered" and person_of(actor) not in one.answers]
     for one in waits:
         ledger.answered(turn, rows[one.number])
-    return waits or ([incident] if incident.open else found[:1]) or [incident]
+    return waits or ([incident] if incident.number in rows else [])
 
 
 def _resolve(turn: Turn, command: c.Resolve) -> c.Result:

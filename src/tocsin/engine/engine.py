@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import (
     answering,
@@ -353,6 +355,9 @@ class Engine:
                 if incident.paused is Reason.CLEARING:
                     incident.paused_until = incident.clear_at
                 turn.save_incident(incident)
+            if incident.snoozed is not None and incident.snoozed.over_at is not None:
+                incident.snoozed = replace(incident.snoozed, over_at=incident.snoozed.over_at + moved)
+                turn.save_incident(incident)
         looping.deafened(turn, lambda since: moved if since >= before else length)
         older.complete(turn)  # a start says first that nothing could be heard, and that asks what pages wait for
         answering.deafened(turn, length, moved)
@@ -364,7 +369,8 @@ class Engine:
             incident = self.state.incidents.get(int(faulty.id))
             if incident is not None:
                 incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
-                incident.snoozed_until = incident.keep_until = incident.hold_until = incident.held_since = None
+                incident.snoozed_until = incident.snoozed = incident.keep_until = None
+                incident.hold_until = incident.held_since = None
                 incident.answers, incident.waits, incident.lingers_until = {}, None, None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)

@@ -258,7 +258,7 @@ def _first(
     place: bytes,
     event: Event,
     starts_at: Instant | None = None,
-    home: int = 0,
+    home: placing.Home = placing.Home(),
 ) -> None:
     state = turn.state
     if state.active_by_key.get(key_id, 0) >= MOST_ACTIVE and source != OWN:

@@ -88,3 +88,10 @@ def told_with(state: State, page: Page) -> list[Page]:
     first = state.pages.get(page.bundle, page)
     rows = [state.pages[id] for id in first.bundled if id in state.pages]
     return rows if any(row.id == page.id for row in rows) else [page]
+
+
+def still_tells(state: State, page: Page) -> list[Page]:
+    """Of ``told_with`` what is of the trouble that its incident has now, and not of what was over before."""
+    incidents = state.incidents
+    rows = ((row, incidents.get(row.incident)) for row in told_with(state, page))
+    return [row for row, one in rows if one is None or not one.opened_after(row.intended_at)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.catalog.people import Person
-from tocsin.engine import calling, holding, ledger, methods
+from tocsin.engine import anew, calling, holding, ledger, methods
 from tocsin.engine.intending import BY_NAME, About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
@@ -40,7 +40,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
         what = f"Step {step + 1} is passed over: {calling.unmet(turn, incident, incident.steps[step])}"
         turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
     for step in call.skipped:
-        turn.enter(incident.number, calling.reaches_nobody(incident, step), Reason.NOBODY_REACHABLE)
+        turn.enter(incident.number, calling.reaches_nobody(turn, incident, step), Reason.NOBODY_REACHABLE)
     there = calling.behind(turn, incident, call.targets)
     shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, there)
     reason, what = _said(turn, incident, call, reached, shadows)
@@ -174,6 +174,11 @@ def _write(turn: Turn, person: Person, about: About) -> list[Page]:
             ledger.finish(turn, known, "overtaken", Reason.OVERTAKEN)
         held = None if at <= turn.now else Reason.NEXT_METHOD if planned.after else Reason.QUIET_HOURS
         written.append(row_of(turn, person.key, planned, about, at, held))
+    for one in coming(turn, person.key, about).values() if about.reason in calling.OF_A_STEP else ():
+        if one.step != about.step and one.reason in calling.OF_A_STEP:
+            # The step leans on it: its refusal is that step's.
+            one.step = about.step
+            turn.save_page(one)
     for one in written:
         if one.state == "intended":  # what was refused at once may have brought the next one forward, or ended them all
             _hand_over(turn, one)
@@ -191,17 +196,18 @@ def notice(
     urgency: str = "high",
     lines: tuple[str, ...] = (),
     together: Instant | None = None,
+    incident: int = 0,
 ) -> Page:
     """Tell a person something that nobody has to answer, by their first method unless told by which.
 
     One of low urgency goes by their rules for that, and waits for their morning. ``together``: until then it waits for
-    others like it.
+    others like it. ``incident``: whoever has that must hear this; what one method does not take goes by their next.
     """
     planned = methods.planned(turn, person.key, urgency)[0]
     if contact is not None:
         planned = Planned(contact, contact.channel, contact.address, 0)
     quiet = methods.morning(turn, person) if urgency == "low" else None
-    about = About(0, title, reason, kind="notice", urgency=urgency)
+    about = About(incident, title, reason, kind="notice", urgency=urgency)
     held = Reason.QUIET_HOURS if quiet is not None else Reason.TOLD_TOGETHER if together is not None else None
     row = row_of(turn, person.key, planned, about, quiet or together or turn.now, held, silence=silence)
     row.lines = lines
@@ -241,13 +247,13 @@ def _hand_over(turn: Turn, row: Page) -> None:
 def _count(turn: Turn, row: Page) -> None:
     """A page counts for its incident once it is to leave."""
     incident = turn.state.incidents.get(row.incident)
-    if incident is not None and row.kind not in ("copy", "update") and row.waiting and not row.tried_at:
+    if incident is not None and row.kind not in ("copy", "update", "notice") and row.waiting and not row.tried_at:
         incident.pages += 1
         turn.save_incident(incident)
 
 
 def withdraw(
-    turn: Turn, incident: Incident, *, person: str = "", kinds: tuple[PageKind, ...] = ("page", "copy")
+    turn: Turn, incident: Incident, *, person: str = "", kinds: tuple[PageKind, ...] = ("page", "copy", "notice")
 ) -> None:
     """Nobody needs to be paged any more (or that person does not): what has not left is overtaken.
 
@@ -421,6 +427,13 @@ def off_duty(turn: Turn, incident: Incident) -> int | None:
     return min(steps, default=None)
 
 
+def call_off(turn: Turn, incident: Incident) -> None:
+    """Everybody is asked anew: what has not left of before is overtaken, but what somebody asked for by name."""
+    for row in ledger.rows(turn, incident.number):
+        if row.state == "intended" and row.kind in PAUSED and row.reason not in BY_NAME:
+            ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
+
+
 def _bundled(turn: Turn, row: Page, contact: Contact) -> Instant | None:
     """Until when a page waits to go with others, because so many as grave have just left by its method."""
     reach = methods.reach_of(turn, row.person)
@@ -537,7 +550,9 @@ def _named(incident: Incident, step: int) -> str:
 def next_method(turn: Turn, row: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
     incident = turn.state.incidents.get(row.incident)
-    if row.kind in ("notice", "copy", "update", "synthetic") or (row.incident and incident is None):
+    if row.kind in ("copy", "update", "synthetic") or (incident is None and (row.incident or row.kind == "notice")):
+        return
+    if row.kind == "notice" and incident is not None and incident.state != "acknowledged":
         return
     if row.kind == "page" and (incident is None or incident.state != "triggered"):
         return
@@ -564,17 +579,21 @@ def next_method(turn: Turn, row: Page) -> None:
         following.next_at = turn.now
         due(turn, following)
         return
+    if row.kind == "notice" and incident is not None and not any(one.may_reach for one in theirs):
+        anew.untold(turn, incident, "Whoever has it could not be told")
+        return
     if incident is None or (incident.next_at is None and incident.resume_at is None) or row.waiting:
         return
-    if row.reason not in calling.OF_A_STEP or row.step >= len(incident.steps) or row.rang:
+    asked = calling.of_a_step(turn, row)
+    if asked is None or asked.step >= len(incident.steps) or row.rang:
         return
-    if calling.reached_nobody(turn, incident, row):
-        what = f"{_named(incident, row.step)} reached nobody"
+    if calling.reached_nobody(turn, incident, asked):
+        what = f"{_named(incident, asked.step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
-        incident.step, incident.round = (row.step + 1, 0)
+        incident.step, incident.round = (asked.step + 1, 0)
         if incident.paused is not None:
             incident.resume_at = turn.now
             turn.save_incident(incident)
         # A channel that is down may come back: then the next step is enough meanwhile.
         if (incident.paused is not None or escalate_now(turn, incident)) and row.state == "failed":
-            _stand_in(turn, incident, row.step)
+            _stand_in(turn, incident, asked.step)

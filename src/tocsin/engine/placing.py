@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tocsin.alerts.alert import Alert
 from tocsin.engine import settling
 from tocsin.engine.beating import heartbeat_of, take_beat
 from tocsin.engine.ending import OWN
-from tocsin.engine.rising import reopen, rises, tier_of, urgency, weigh
+from tocsin.engine.rising import reopen, tier_of, urgency, weigh
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Duration, Instant
@@ -26,17 +28,26 @@ def loud(turn: Turn, alert: Alert) -> None:
         place(turn, alert)
 
 
-def place(turn: Turn, alert: Alert, home: int = 0) -> None:
+class Home(NamedTuple):
+    """Which incident an alert that had ended goes back to, should it fire again; 0 when it goes wherever any would.
+    ``put_off``: it is one of those that were put off with it.
+    """
+
+    incident: int = 0
+    put_off: bool = False
+
+
+def place(turn: Turn, alert: Alert, home: Home = Home()) -> None:
     """Decide once more who takes a firing alert that is in no open incident. ``home``: as for ``take_in``."""
     labels = alert.labels
     where = turn.plan.router.route(alert.origin, alert.key, labels, labels.get("severity", ""))
     take_in(turn, alert, labels, where.window, home)
 
 
-def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, home: int = 0) -> None:
+def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, home: Home = Home()) -> None:
     """Decide who takes a firing alert: a heartbeat, a silence, an incident that has room, or a new one.
 
-    ``home``: the number of the incident that it goes back to, for it had ended (``home_of``); 0 of none.
+    ``home``: where it goes back to, for it had ended (``home_of``).
     """
     state, now = turn.state, turn.now
     before = state.members.get(alert.incident)
@@ -52,11 +63,11 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
     alert.silences = (
         matching(state.silences.values(), alert.named(labels), alert.origin, now) if state.silences else ()
     )
-    incident, returns = _whose(turn, alert, alert.incident if still else home)
-    snoozed = incident is not None and not incident.open and incident.snoozed_until is not None
+    incident, returns = _whose(turn, alert, alert.incident if still else home.incident)
+    snoozed = incident is not None and not incident.open and incident.snoozed is not None
+    if returns and home.put_off and incident is not None and incident.snoozed is not None:
+        incident.snoozed = incident.snoozed.and_also(alert.id)
     covered = snoozed and returns
-    if covered and incident is not None and not still and not alert.silences and rises(turn, alert, incident):
-        covered = False  # it was not that grave when it was put off
     if alert.silences and (incident is None or not incident.open) and not covered:
         alert.reason, alert.incident = Reason.SILENCED, 0
         turn.count("alerts", Reason.SILENCED)
@@ -66,8 +77,8 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         alert.reason = Reason.OPENED
     else:
         alert.reason = Reason.SILENCED if alert.silences else Reason.JOINED
-        if incident.paused is Reason.SILENCED and not alert.silences and not returns:
-            settling.begin_anew(turn, incident)  # whoever was paged for one that returns is paged on
+        if _breaks(incident, alert) and not returns:  # whoever was paged for one that returns is paged on
+            settling.begin_anew(turn, incident)
         _join(turn, alert, incident, covered=covered, early=snoozed)
     alert.incident = incident.number
     members = turn.members(incident)
@@ -76,6 +87,11 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         members.silenced.add(alert.id)
     state.wanted.changed(alert)
     turn.touch(incident.number)
+
+
+def _breaks(incident: Incident, alert: Alert) -> bool:
+    """Whether an alert is heard whose incident a silence keeps quiet while nobody has it."""
+    return incident.state == "triggered" and incident.paused is Reason.SILENCED and not alert.silences
 
 
 def _whose(turn: Turn, alert: Alert, home: int) -> tuple[Incident | None, bool]:
@@ -90,19 +106,15 @@ def _whose(turn: Turn, alert: Alert, home: int) -> tuple[Incident | None, bool]:
     return None, False
 
 
-def home_of(turn: Turn, alert: Alert) -> int:
-    """Which incident an alert that had ended goes back to, should it fire again; 0 when it goes wherever any would.
-
-    The one it was in, while that is open, whatever room it has for newcomers; or while a snooze is of the alert: it
-    fired when the incident was resolved, and what was put off with it, or itself, has not been quiet for long.
+def home_of(turn: Turn, alert: Alert) -> Home:
+    """Where an alert that had ended goes back to: the incident it was in, while that is open, whatever room it has for
+    newcomers; or while a snooze is of the alert.
     """
     incident = turn.state.incidents.get(alert.incident)
-    if incident is not None and incident.open:
-        return incident.number
-    if incident is None or incident.snoozed_until is None or incident.resolved_at is None:
-        return 0
-    fired_then = alert.resolved_at is not None and alert.resolved_at >= incident.resolved_at
-    return incident.number if fired_then else 0
+    if incident is None:
+        return Home()
+    put_off = incident.snoozed is not None and incident.snoozed.has(alert.id)
+    return Home(incident.number, put_off) if incident.open or put_off else Home()
 
 
 def has_room(incident: Incident, now: Instant) -> bool:

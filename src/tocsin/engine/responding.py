@@ -86,7 +86,7 @@ def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result
         return wrong
     if incident.plan == turn.plan.version:
         return refuse("conflict", f"Incident #{incident.number} follows the plan now in force already")
-    loud = [turn.state.alerts[id] for id in turn.members(incident).heard]
+    loud = rising.counting(turn, incident)
     tiers = [turn.plan.tier_of(incident.service, one.labels) for one in loud]
     incident.customer_tier = turn.plan.highest_tier(tiers or [incident.customer_tier])
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)

@@ -6,30 +6,44 @@ from tocsin.alerts.alert import Alert
 from tocsin.catalog.services import Urgency
 from tocsin.engine import paging, settling
 from tocsin.engine.turn import SYSTEM, Turn
-from tocsin.incidents.incident import Incident
+from tocsin.incidents.incident import Incident, Snoozed
 from tocsin.kernel.reason import Reason
 
 
 def weigh_all(turn: Turn, incident: Incident) -> None:
-    """Paging begins once more, or what was put off is put off no longer: all that is heard counts, as the plan has it
-    now. While some of it is still put off nothing does, but what came after.
+    """Paging begins once more, or what was put off is put off no longer: all that counts is weighed as the plan has it
+    now.
     """
-    if incident.snoozed_until is None:
-        for id in turn.members(incident).heard:
-            weigh(turn, turn.state.alerts[id], incident)
+    for alert in counting(turn, incident):
+        weigh(turn, alert, incident)
+
+
+def counting(turn: Turn, incident: Incident) -> list[Alert]:
+    """An incident's alerts by which it is as grave as it is, the oldest first: those that are heard, and were not put
+    off with it."""
+    heard = (turn.state.alerts[id] for id in turn.members(incident).heard)
+    off = incident.snoozed
+    return [alert for alert in heard if off is None or not off.has(alert.id) or _exceeds(turn, alert, off)]
 
 
 def weigh(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
     """An open incident is as grave, as urgent and of as high a customer as one of its alerts has been. Whoever put it
     off did so for what it was: what is more opens it again, or pages anew.
 
-    One that is silenced does not count until its silence ends, or somebody would be paged within it.
+    One that is silenced does not count until its silence ends, or somebody would be paged within it. Nor does one that
+    was put off until that is over, whether another has opened its incident meanwhile or not; unless it becomes more
+    than all of that was.
     """
     incident = incident or turn.state.incidents.get(alert.incident)
     if incident is None or alert.silences:
         return
-    if not incident.open and incident.snoozed_until is not None and rises(turn, alert, incident):
-        reopen(turn, alert, incident, early=True)
+    if incident.snoozed is not None and incident.snoozed.has(alert.id):
+        if not _exceeds(turn, alert, incident.snoozed):
+            return
+        incident.snoozed = incident.snoozed.but(alert.id)
+        turn.save_incident(incident)
+        if not incident.open:
+            reopen(turn, alert, incident, early=True)
     if not incident.open:
         return
     severity, tier, urgent = before = incident.severity, incident.customer_tier, incident.urgency
@@ -43,11 +57,11 @@ def weigh(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
         settling.risen(turn, incident, ", ".join(said))
 
 
-def rises(turn: Turn, alert: Alert, incident: Incident) -> bool:
-    """Whether an alert is graver, more urgent or of a higher customer than its incident has been."""
-    if alert.severity < incident.severity or above(turn, incident, tier_of(turn, alert)):
+def _exceeds(turn: Turn, alert: Alert, off: Snoozed) -> bool:
+    """Whether an alert is graver, more urgent or of a higher customer than all that was put off."""
+    if alert.severity < off.severity or above(turn, off, tier_of(turn, alert)):
         return True
-    return incident.urgency == "low" and urgency(turn, alert) == "high"
+    return off.urgency == "low" and urgency(turn, alert) == "high"
 
 
 def reopen(turn: Turn, alert: Alert, incident: Incident, *, early: bool) -> None:
@@ -96,9 +110,9 @@ def tier_of(turn: Turn, alert: Alert) -> str:
     return turn.plan.tier_of(alert.service, alert.labels) if turn.plan.customer_tiers else ""
 
 
-def above(turn: Turn, incident: Incident, tier: str) -> bool:
-    """Whether a customer of that tier is higher than those an incident is about so far."""
-    return turn.plan.highest_tier((incident.customer_tier, tier)) not in ("", incident.customer_tier)
+def above(turn: Turn, than: Incident | Snoozed, tier: str) -> bool:
+    """Whether a customer of that tier is higher than those an incident is about so far, or what was put off was."""
+    return turn.plan.highest_tier((than.customer_tier, tier)) not in ("", than.customer_tier)
 
 
 def urgency(turn: Turn, alert: Alert) -> Urgency:
@@ -117,9 +131,8 @@ def _more_urgent(turn: Turn, alert: Alert, incident: Incident) -> None:
 
 
 def follow_plan(turn: Turn, incident: Incident) -> None:
-    """The plan may have made alerts that are heard urgent since it began."""
-    heard = (turn.state.alerts[id] for id in turn.members(incident).heard)
-    if incident.urgency == "low" and any(urgency(turn, alert) == "high" for alert in heard):
+    """The plan may have made alerts that count urgent since it began."""
+    if incident.urgency == "low" and any(urgency(turn, alert) == "high" for alert in counting(turn, incident)):
         make_urgent(turn, incident, Reason.PLAN_CHANGED)
 
 

@@ -6,11 +6,13 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tocsin.access.actors import called, person_of
-from tocsin.engine import answering, calling, choosing, holding, methods, paging
+from tocsin.engine import anew, answering, calling, choosing, holding, methods, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
-from tocsin.incidents.incident import Incident
+from tocsin.incidents.incident import Incident, Snoozed
 from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 
@@ -26,8 +28,8 @@ def reopens(incident: Incident, now: Instant) -> bool:
 
 def settle(turn: Turn, incident: Incident) -> None:
     """Bring an incident in line with its alerts: clearing, kept quiet, or paging."""
+    _settle_snooze(turn, incident)
     if not incident.open:
-        _settle_snooze(turn, incident)
         turn.save_incident(incident)
         return
     choosing.tend(turn, incident)
@@ -82,6 +84,7 @@ def pause(turn: Turn, incident: Incident, reason: Reason, until: Instant) -> Non
         turn.count("decisions", reason)
         if reason not in SAID_ELSEWHERE:
             turn.enter(incident.number, _why_paused(turn, incident), reason)
+        _silence_over(turn, incident)  # what pauses it now is something else
     incident.paused, incident.paused_until = reason, until
 
 
@@ -96,34 +99,61 @@ def _why_paused(turn: Turn, incident: Incident) -> str:
 
 def resume(turn: Turn, incident: Incident) -> None:
     """Go on paging where it stood, at once when that time has passed."""
-    was_paused = incident.paused is not None
-    if incident.paused is not None:
-        if incident.paused not in SAID_ELSEWHERE:
-            turn.enter(
-                incident.number,
-                "Paging goes on",
-                Reason.SILENCE_ENDED if incident.paused is Reason.SILENCED else Reason.FIRING_AGAIN,
-            )
+    was = incident.paused
+    if was is not None:
+        anew = _silence_over(turn, incident)
         incident.paused = incident.paused_until = None
-    if was_paused and (step := paging.off_duty(turn, incident)) is not None:
-        incident.step, incident.round, incident.next_at = step, 0, turn.now
+        if was not in SAID_ELSEWHERE:
+            why = Reason.SILENCE_ENDED if was is Reason.SILENCED else Reason.FIRING_AGAIN
+            turn.enter(incident.number, f"Paging goes on{', from the first step' if anew else ''}", why)
+        if (step := paging.off_duty(turn, incident)) is not None:
+            incident.step, incident.round, incident.next_at = step, 0, turn.now
     if incident.next_at is None:
         incident.next_at = max(incident.resume_at or turn.now, turn.now)
     incident.resume_at = None
     if incident.next_at <= turn.now and not paging.escalate_now(turn, incident):
         _nobody_left(turn, incident)
-    elif was_paused:
+    elif was is not None:
         paging.go_on(turn, incident)
+
+
+def _silence_over(turn: Turn, incident: Incident) -> bool:
+    """A silence pauses it no more. One that outlasted where the escalation stood has it begin from the first step, as
+    when an acknowledgement runs out: nobody was expected to answer meanwhile, and another may be on call by now.
+    """
+    if incident.paused is not Reason.SILENCED or not calling.outlasted(turn, incident):
+        return False
+    paging.call_off(turn, incident)
+    incident.step = incident.round = incident.laps = 0
+    incident.resume_at, incident.waits = turn.now, None
+    return True
 
 
 def begin_anew(turn: Turn, incident: Incident) -> None:
     """It is quiet by a silence, and an alert came that nobody was ever paged for: that is paged like the first of an
-    incident, from the first step and by the plan of now.
+    incident. It is quiet no more, so that a second one changes nothing.
     """
-    paging.withdraw(turn, incident)
-    incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
-    incident.plan, incident.laps = turn.plan.version, 0
-    _page_from(turn, incident, 0, "An alert that the silence does not cover: paging begins anew")
+    paging.call_off(turn, incident)
+    incident.paused = incident.paused_until = None
+    paging.go_on(turn, incident)
+    incident.laps = 0
+    first = _by_the_plan_of_now(turn, incident)
+    _page_from(turn, incident, first, "An alert that the silence does not cover: paging begins anew")
+
+
+def _by_the_plan_of_now(turn: Turn, incident: Incident) -> int:
+    """Have the steps be those the plan has now, with those that somebody, or code, put in. Which of them is first: whom
+    it was given to last, else the first of all.
+    """
+    steps, plan = incident.steps, turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
+    given = [place for place, step in enumerate(steps) if step.given]
+    last = max((place for place in given if place <= incident.step), default=given[0] if given else None)
+    incident.plan = turn.plan.version
+    if tuple(step for step in steps if not step.put_in) == plan:
+        return last or 0
+    to = (steps[last],) if last is not None else ()
+    incident.steps = (*to, *(step for step in steps if step.handed), *plan)
+    return 0
 
 
 def _nobody_left(turn: Turn, incident: Incident) -> None:
@@ -151,22 +181,25 @@ def _clear(turn: Turn, incident: Incident) -> None:
 
 
 def _settle_snooze(turn: Turn, incident: Incident) -> None:
-    """What was put off is over when all of it has ended, and stayed quiet for as long as its sources ask."""
-    if incident.snoozed_until is None:
+    """What was put off is over when all of it has ended, and stayed quiet for as long as its sources ask: also when
+    another alert has opened the incident meanwhile.
+    """
+    if incident.snoozed is None:
         return
-    if turn.members(incident).firing:
-        incident.clear_at = None
+    if incident.snoozed.among(turn.members(incident).firing):
+        incident.snoozed = replace(incident.snoozed, over_at=None)
     elif incident.quiet == 0:
         snooze_over(turn, incident)
-    else:
-        incident.clear_at = incident.clear_at or turn.now + incident.quiet
+    elif incident.snoozed.over_at is None:
+        incident.snoozed = replace(incident.snoozed, over_at=turn.now + incident.quiet)
 
 
 def snooze_over(turn: Turn, incident: Incident) -> None:
     """Nothing is put off any more: what fires from now on is trouble that nobody has seen."""
-    incident.snoozed_until = incident.clear_at = None
+    incident.snoozed_until = incident.snoozed = None
     turn.enter(incident.number, "All that was put off has ended", Reason.ALL_CLEAR)
-    answering.given_back(turn, incident)
+    if not incident.open:
+        answering.given_back(turn, incident)
     turn.save_incident(incident)
 
 
@@ -228,7 +261,7 @@ def risen(turn: Turn, incident: Incident, what: str) -> None:
     """It is more than it was when somebody took it or put it off. ``what``: how much more.
 
     Nobody put that off. Whoever has it is told, and has it for no longer than if they had taken it now; where they
-    cannot be told it is as if nobody did.
+    cannot be told, or none of their methods takes the word (``paging.next_method``), it is as if nobody did.
     """
     if incident.state != "acknowledged":
         return
@@ -236,14 +269,14 @@ def risen(turn: Turn, incident: Incident, what: str) -> None:
     if incident.reason is Reason.PUT_OFF or who is None or not methods.has_any(turn, who.key):
         off = incident.reason is Reason.PUT_OFF
         said = "It was put off for less" if off else "Whoever has it cannot be told"
-        turn.enter(incident.number, f"{said}: paging begins again", Reason.CHANGED)
-        _retrigger(turn, incident, Reason.CHANGED)
+        anew.untold(turn, incident, said)
     else:
         turn.enter(incident.number, f"Telling {who.name}, who has it", Reason.CHANGED)
         title = f"Incident #{incident.number}, which you have, is {what}: {incident.title}"
-        paging.notice(turn, who, Reason.CHANGED, title)
         holds = turn.now + turn.plan.service(incident.service).acknowledge_for
         incident.acknowledged_until = min(incident.acknowledged_until or holds, holds)
+        paging.withdraw(turn, incident, kinds=("notice",))  # this one says more
+        paging.notice(turn, who, Reason.CHANGED, title, incident=incident.number)
     turn.touch(incident.number)
     turn.save_incident(incident)
 
@@ -305,9 +338,7 @@ def unacknowledge(turn: Turn, incident: Incident) -> None:
         f"Still open, so paging begins again (was acknowledged by {called(incident.acknowledged_by, turn.plan.names)})",
         Reason.ACKNOWLEDGEMENT_ENDED,
     )
-    _retrigger(turn, incident, Reason.ACKNOWLEDGEMENT_ENDED)
-    turn.touch(incident.number)
-    turn.save_incident(incident)
+    anew.begin(turn, incident, Reason.ACKNOWLEDGEMENT_ENDED)
 
 
 def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: Duration | None = None) -> None:
@@ -317,10 +348,13 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.resolved_by, incident.resolved_at = actor, turn.now
     incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
     incident.paused = incident.paused_until = incident.waits = None
-    incident.snoozed_until = turn.now + snooze if snooze is not None else None
+    incident.snoozed_until = incident.snoozed = None
+    if snooze is not None:
+        incident.snoozed_until = turn.now + snooze
+        incident.snoozed = put_off(turn, incident)
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
     answering.incident_over(turn, incident, choosing.put_off(turn, incident) if snooze is not None else ())
-    paging.withdraw(turn, incident, kinds=("page", "copy", "help"))
+    paging.withdraw(turn, incident, kinds=("page", "copy", "help", "notice"))
     paging.tell(turn, incident)
     if snooze is not None:
         turn.enter(
@@ -334,6 +368,12 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     turn.save_incident(incident)
 
 
+def put_off(turn: Turn, incident: Incident) -> Snoozed:
+    """All that fires, silenced or not, and what it is at most."""
+    firing = tuple(sorted(turn.members(incident).firing))
+    return Snoozed(firing, incident.severity, incident.urgency, incident.customer_tier)
+
+
 def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, *, early: bool = False) -> None:
     """Resolved, and here again: the same incident, paged from the first step, with the steps the plan has now.
 
@@ -345,7 +385,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, 
     incident.began_at = max(incident.opened_at, min(heard, default=turn.now))
     incident.resolved_at = incident.keep_until = incident.lingers_until = None
     if not early:
-        incident.snoozed_until = None
+        incident.snoozed_until = incident.snoozed = None
     incident.resolved_by = ""
     incident.considered, incident.tried = False, ()
     answering.opened_again(turn, incident, early=early)
@@ -353,24 +393,10 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, 
     incident.steps = turn.plan.steps(incident.service, incident.severity, incident.customer_tier)
     incident.plan = turn.plan.version
     turn.enter(incident.number, "Reopened", reason, actor)
-    _retrigger(turn, incident, reason)
-    turn.touch(incident.number)
-    turn.save_incident(incident)
+    anew.begin(turn, incident, reason)
 
 
 def begin_again(turn: Turn, incident: Incident, reason: Reason) -> None:
     """Page from the first step, now."""
     turn.enter(incident.number, "Paging begins", reason)
-    _retrigger(turn, incident, reason)
-    turn.touch(incident.number)
-    turn.save_incident(incident)
-
-
-def _retrigger(turn: Turn, incident: Incident, reason: Reason) -> None:
-    incident.state, incident.reason = "triggered", reason
-    incident.acknowledged_by, incident.answers = "", {}
-    incident.acknowledged_at = incident.acknowledged_until = None
-    incident.step = incident.round = incident.laps = 0
-    incident.next_at = turn.now
-    incident.resume_at = incident.clear_at = incident.waits = None
-    incident.paused = incident.paused_until = None
+    anew.begin(turn, incident, reason)

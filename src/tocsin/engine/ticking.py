@@ -94,12 +94,11 @@ def _incident(turn: Turn, incident: Incident) -> None:
         settling.unacknowledge(turn, incident)
         rising.weigh_all(turn, incident)
     elif incident.clear_at is not None and incident.clear_at <= now:
-        if incident.open:
-            settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
-        else:
-            settling.snooze_over(turn, incident)
+        settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
+    elif incident.snoozed is not None and incident.snoozed.over_at is not None and incident.snoozed.over_at <= now:
+        settling.snooze_over(turn, incident)
     elif incident.snoozed_until is not None and incident.snoozed_until <= now:
-        incident.snoozed_until = None
+        incident.snoozed_until = incident.snoozed = None
         if not incident.open and not turn.members(incident).firing:
             settling.snooze_over(turn, incident)
         else:
@@ -186,7 +185,7 @@ def _heartbeat(turn: Turn, id: str) -> None:
     if spec is None:
         return
     if heart.state == "new":
-        unheard.tell(turn, spec, heart)
+        unheard.tell(turn, heart)
         return
     heart.state = "late"
     turn.count("heartbeats", Reason.HEARTBEAT_LATE)

@@ -46,7 +46,8 @@ class Step(Struct, frozen=True):
     ``repeat`` is how many times the step is paged in all (1 or more), ``wait`` apart. ``one``: of the people behind the
     targets only one is paged, each in turn. ``when``: else it is passed over. ``answers``: so many people have to
     acknowledge; the highest of an incident's steps counts. ``given``: who put it in by hand and why, as a clause; ""
-    for one of the plan. ``round_of``: where people take turns, the escalation and the step's number there.
+    for one of the plan. ``handed``: a playbook that handed over put it before those. ``round_of``: where people take
+    turns, the escalation and the step's number there.
     """
 
     targets: tuple[str, ...]
@@ -57,6 +58,12 @@ class Step(Struct, frozen=True):
     answers: int = 1
     given: str = ""
     round_of: str = ""
+    handed: bool = False
+
+    @property
+    def put_in(self) -> bool:
+        """Whether a person or code put it among the plan's steps of an incident."""
+        return self.handed or self.given != ""
 
 
 def nobody_behind(targets: Iterable[str]) -> str:

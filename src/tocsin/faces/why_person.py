@@ -196,7 +196,7 @@ def _decided(
 
 def _answered(person: str, pages: list[Page], answer: Entry | None, since: Instant, at: Instant) -> Sentence | None:
     """What they answered after ``since`` and up to an instant, unless they were paged anew; None when they did not."""
-    asked = [page for page in pages if page.intended_at <= at and page.kind != "copy"]
+    asked = [page for page in pages if page.intended_at <= at and page.kind not in ("copy", "notice")]
     last = max(asked, key=lambda page: (page.intended_at, page.id), default=None)
     by_page = [page for page in asked if page.answered_at is not None and since < page.answered_at <= at]
     page = max(by_page, key=lambda page: page.answered_at or 0, default=None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Set
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tocsin.catalog.services import Urgency
 from tocsin.escalation.policy import Step
@@ -43,6 +46,44 @@ class Work(Struct, frozen=True, omit_defaults=True):
         return self.outcome in ("blocked", "unmatched")
 
 
+class Snoozed(Struct, frozen=True, omit_defaults=True):
+    """What somebody put off who resolved an incident while alerts fired: the ids of these ``alerts``, and of those that
+    took their place when they fired again, ascending; and how grave, how urgent and of which customer all of it was.
+
+    ``over_at``: all of these have ended, and if they stay quiet nothing is put off any more then; None while one fires.
+    """
+
+    alerts: tuple[int, ...]
+    severity: str
+    urgency: Urgency
+    customer_tier: str = ""
+    over_at: Instant | None = None
+
+    def has(self, alert: int) -> bool:
+        """Whether an alert is one of these."""
+        at = bisect_left(self.alerts, alert)
+        return at < len(self.alerts) and self.alerts[at] == alert
+
+    def among(self, firing: Set[int]) -> bool:
+        """Whether one of these is among others. Few are looked for in many."""
+        if len(firing) < len(self.alerts):
+            return any(self.has(alert) for alert in firing)
+        return any(alert in firing for alert in self.alerts)
+
+    def and_also(self, alert: int) -> Snoozed:
+        """With one that takes another's place."""
+        return self if self.has(alert) else replace(self, alerts=tuple(sorted((*self.alerts, alert))))
+
+    def but(self, alert: int) -> Snoozed:
+        """Without one that is more than was put off."""
+        return replace(self, alerts=tuple(one for one in self.alerts if one != alert))
+
+
+def opened_after(reopened_at: Instant | None, page_at: Instant) -> bool:
+    """See ``Incident.opened_after``."""
+    return reopened_at is not None and page_at < reopened_at
+
+
 class Incident(Struct, kw_only=True, omit_defaults=True):
     """One incident, ``number`` short and counting up.
 
@@ -54,10 +95,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``responders``: persons somebody added by hand.
     ``paused`` names why nothing is paged now although it is open, ``paused_until`` when that ends.
     ``acknowledged_until``: when an acknowledgement stops holding. ``clear_at``: when it resolves
-    if its alerts stay quiet; resolved while some fired, when nothing is put off any more.
+    if its alerts stay quiet.
     ``quiet``: how long its alerts must stay quiet before it resolves, as the slowest of their sources asks.
-    ``snoozed_until``: resolved by hand while alerts fired; these are judged again then, also when another has opened
-    it meanwhile.
+    ``snoozed_until``: resolved by hand while alerts fired, which are ``snoozed``; these are judged again then, also
+    when another has opened it meanwhile.
     ``keep_until``: until when trouble reopens it. ``lingers_until``: nothing reopens it any more, and it is kept for
     its pages; looked at again then. ``note``: the last one somebody wrote, shortened.
     ``reopened_at``: when it was reopened last, ``began_at``: when what fired then was first heard; None before.
@@ -108,6 +149,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     resolved_by: str = ""
     resolved_at: Instant | None = None
     snoozed_until: Instant | None = None
+    snoozed: Snoozed | None = None
     keep_until: Instant | None = None
     lingers_until: Instant | None = None
     reopened: int = 0
@@ -146,6 +188,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         """When it was opened, or reopened last."""
         return self.reopened_at or self.opened_at
 
+    def opened_after(self, page_at: Instant) -> bool:
+        """Whether it was opened again since a page was written down, which is not of this trouble then."""
+        return opened_after(self.reopened_at, page_at)
+
     @property
     def told_by(self) -> int:
         """The run whose advice whoever is paged reads: the last that was handed over, else the last."""
@@ -169,7 +215,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         due = self.next_at
         for moment in (
             self.acknowledged_until, self.clear_at, self.snoozed_until, self.lingers_until or self.keep_until,
-            self.hold_until,
+            self.hold_until, self.snoozed.over_at if self.snoozed is not None else None,
         ):  # fmt: skip
             if moment is not None and (due is None or moment < due):
                 due = moment

@@ -17,7 +17,7 @@ import structlog
 from tocsin.access.actors import person_of
 from tocsin.engine.commands import Acknowledge, AnswerDrill, Result
 from tocsin.engine.inputs import Receipted
-from tocsin.engine.ledger import told_with
+from tocsin.engine.ledger import still_tells
 from tocsin.engine.state import State
 from tocsin.incidents.incident import Incident
 from tocsin.intake.request import Limits, Reply
@@ -213,6 +213,7 @@ class Answers:
                 continue
             incident = state.incidents.get(page.incident)
             open_ = incident is not None and incident.open and page.person not in incident.answers
+            open_ = open_ and incident is not None and not incident.opened_after(page.intended_at)
             waits = open_ and (page.kind == "help" or (incident is not None and incident.state == "triggered"))
             if page.answered_at is None and (waits or page.kind == "drill"):
                 head = state.pages.get(page.bundle, page)
@@ -234,7 +235,7 @@ class Answers:
             return Taken(False, why, stranger=page is None or page.address != told.by)
         actor, number = f"person:{page.person}", page.incident
         state = self._state()
-        held, told_of = state.incidents.get(number), told_with(state, page)
+        held, told_of = state.incidents.get(number), still_tells(state, page)
         helps = page.kind == "help" and held is not None and held.state == "acknowledged"
         key = f"{name}:{identity(told.mark).hex()}"
         if not self._away():

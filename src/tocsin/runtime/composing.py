@@ -99,6 +99,8 @@ def _wanted(state: State, page: Page) -> bool:
         return incident is not None and incident.state == "triggered" and incident.paused is None
     if page.kind == "update":
         return page.about in state.pages and incident is not None and incident.state != "triggered"
+    if page.kind == "notice" and page.incident:
+        return incident is not None and incident.state == "acknowledged"
     return page.kind != "help" or (incident is not None and incident.open)
 
 
@@ -115,7 +117,7 @@ def _message(
     state: State, plan: Plan, page: Page, linked: Page, person: Person | None, now: Instant, base: str, key: bytes
 ) -> Message:
     """``page``: what it is about; ``linked``: the row its link names. Behind the link are all that came with it."""
-    incident = state.incidents.get(page.incident)
+    incident = state.incidents.get(page.incident) if page.kind != "notice" else None  # that is its own words alone
     contact = state.contacts.get(page.contact)
     about = state.pages.get(page.about) if page.kind == "update" else None
     zone = person.timezone if person else plan.timezone
@@ -129,7 +131,7 @@ def _message(
         person_name=person.name if person else page.person,
         address=page.address,
         timezone=zone,
-        incident=page.incident,
+        incident=page.incident if incident else 0,
         title=incident.title if incident else page.title,
         service=incident.service if incident else "",
         severity=incident.severity if incident else "",

@@ -22,7 +22,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine.records import HeardChange, Parked
-from tocsin.incidents.incident import Entry
+from tocsin.incidents.incident import Entry, opened_after
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import Matcher, all_match
 from tocsin.oncall.imported import Imported
@@ -79,12 +79,17 @@ class Brief(Struct, frozen=True):
     opened_at: Instant
     state: str = "triggered"
     answers: dict[str, Instant] = {}
+    reopened_at: Instant | None = None
     began_at: Instant | None = None
 
     @property
     def since(self) -> Instant:
         """Since when it goes on; see ``Incident.since``."""
         return self.began_at or self.opened_at
+
+
+class _Written(Struct, frozen=True):
+    intended_at: Instant
 
 
 class StoredEntry(Struct, frozen=True):
@@ -428,18 +433,21 @@ class Reads(IncidentReads):
         return found
 
     def told_with(self, page: Page) -> dict[int, Brief]:
-        """What the message told of that a page went in, by the row of the ledger that each was told by."""
+        """What the message told of that a page went in, by the row of the ledger that each was told by. What was opened
+        again since is left out, but for the page's own.
+        """
         first = page if page.id == page.bundle else self.page(page.bundle)
         ids = first.bundled if first is not None else ()
         rows, over = tables.pages, tables.incidents
-        asked = select(rows.c.id, over.c.body).join(over, over.c.number == rows.c.incident)
+        asked = select(rows.c.id, rows.c.body, over.c.body).join(over, over.c.number == rows.c.incident)
         asked = asked.where(*self._here(rows), *self._here(over))
         with self._snapshot() as connection:
-            return {
-                id: _brief.decode(body)
+            found = {
+                id: (_written.decode(row).intended_at, _brief.decode(body))
                 for at in range(0, len(ids), TOLD_AT_ONCE)
-                for id, body in connection.execute(asked.where(rows.c.id.in_(ids[at : at + TOLD_AT_ONCE])))
+                for id, row, body in connection.execute(asked.where(rows.c.id.in_(ids[at : at + TOLD_AT_ONCE])))
             }
+        return {id: one for id, (at, one) in found.items() if id == page.id or not opened_after(one.reopened_at, at)}
 
     def page(self, number: int) -> Page | None:
         """One row of the ledger."""
@@ -455,6 +463,7 @@ def _named(playbook: str, service: str) -> list[tuple[Column[str], str]]:
 
 
 _brief = msgspec.json.Decoder(Brief)
+_written = msgspec.json.Decoder(_Written)
 _entry = msgspec.json.Decoder(Entry)
 _silence = msgspec.json.Decoder(Silence)
 _imported = msgspec.json.Decoder(Imported)

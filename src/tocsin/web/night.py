@@ -120,7 +120,9 @@ def _answer(page: Page, incident: Incident | None) -> Acknowledge | AnswerDrill 
     theirs = incident.state == "acknowledged" and not same(incident.acknowledged_by, actor) and page.kind != "help"
     waits = incident.state == "triggered" and page.person not in incident.answers
     if waits or helps or theirs:
-        return Acknowledge(actor=actor, incident=incident.number, page=page.id)
+        # Who comes by an old page and sees that it was opened again since answers what they see.
+        named = page.id if helps or not incident.opened_after(page.intended_at) else 0
+        return Acknowledge(actor=actor, incident=incident.number, page=named)
     return None
 
 
