@@ -568,6 +568,7 @@ async def test_what_a_door_refuses_is_answered_once(night: Night) -> None:
             talk.say(method + b" " + path + head + body)
             await until(lambda talk=talk: talk.answers())  # type: ignore[misc]
             assert [answer[0] for answer in talk.answers()] == [status], path
+            assert (b"allow: post" in bytes(talk.wire.sent).lower()) == (status == 405)
     assert text not in repr(logs), "keys are in no log"
 
 

@@ -16,7 +16,7 @@ from tocsin.engine import commands as c
 from tocsin.engine.weighing import Guards, Weighed
 from tocsin.faces.faces import Faces
 from tocsin.incidents.incident import Work
-from tocsin.kernel.instant import MINUTE, SECOND
+from tocsin.kernel.instant import MINUTE, SECOND, format_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
@@ -91,6 +91,19 @@ def test_a_run_that_no_incident_began_is_in_the_room_of_its_question(site: Site,
         connection.execute(insert(tables.alerts).values(**row, body=ENCODE(own)))
     ana.get("/incidents/1042")
     assert "Approve the fix" in ana.page and 'action="/runs/7/answer"' in ana.page
+
+
+def test_what_comes_of_a_question_whose_incident_is_over_is_said_as_it_is(
+    site: Site, ana: Browserless, asking: Run
+) -> None:
+    assert "no, and people are paged meanwhile" in ana.get("/runs/7").text
+    with site.night.engine.begin() as connection:
+        body = ENCODE(msgspec.structs.replace(asking, unheard_at=NOW + 4 * MINUTE))
+        connection.execute(update(tables.runs).values(body=body))
+    for page in ("/runs/7", "/playbooks"):
+        said = ana.get(page).text
+        assert "a person is told" in said and "people are paged meanwhile" not in said
+        assert format_rfc3339(NOW + 4 * MINUTE) in said and format_rfc3339(NOW + 9 * MINUTE) not in said
 
 
 def test_an_answer_without_the_forms_token_is_refused(site: Site, ana: Browserless, asking: Run) -> None:
