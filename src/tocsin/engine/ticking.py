@@ -185,7 +185,7 @@ def _heartbeat(turn: Turn, id: str) -> None:
     if spec is None:
         return
     if heart.state == "new":
-        unheard.tell(turn, spec, heart)
+        unheard.tell(turn, heart)
         return
     heart.state = "late"
     turn.count("heartbeats", Reason.HEARTBEAT_LATE)

@@ -8,7 +8,7 @@ from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import handing
 from tocsin.engine.turn import Turn
 from tocsin.intake.specs import HeartbeatSpec
-from tocsin.kernel.instant import DAY, Duration
+from tocsin.kernel.instant import DAY, HOUR, Duration
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.zone import said
 
@@ -26,15 +26,34 @@ def declared(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat, *, anew: bool) -
     heart.due = max(first, heart.declared_at + WIRED_WITHIN, turn.now)
 
 
-def tell(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
-    """It should have been heard by now: tell whoever answers for its service, in their morning."""
-    zone = turn.plan.timezone
-    since = f"since {said(heart.declared_at, zone)} {zone}" if heart.declared_at is not None else "so far"
-    title = f"The heartbeat {spec.name} of {spec.service} was not heard once {since}"
-    comes = "alerts that count as it" if spec.alert else "the job that calls its address"
-    lines = [f"Look whether {comes}, with its key, reached Tocsin: until then its absence alarms nobody"]
-    for name in handing.answerable(turn, (spec.service,)):
+def tell(turn: Turn, heart: Heartbeat) -> None:
+    """It should have been heard by now: tell whoever answers for its service, in their morning; with it what should be
+    within the hour, for a plan that is new may have fifty.
+    """
+    others = sorted(turn.state.heartbeats.items())
+    soon = [one for _, one in others if one.state == "new" and one.due is not None and one.due <= turn.now + HOUR]
+    told: dict[str, list[Heartbeat]] = {}
+    for one in [heart, *soon]:
+        one.due = None
+        turn.state.timers.set("heartbeat", f"{one.service}/{one.name}", None)
+        turn.changes.heartbeats[one.service, one.name] = one
+        turn.count("heartbeats", Reason.HEARTBEAT_UNHEARD)
+        for name in handing.answerable(turn, (one.service,)):
+            told.setdefault(name, []).append(one)
+    for name, theirs in told.items():
         person = turn.plan.people.get(name)
         if person is not None:
+            title, lines = _said(turn, theirs)
             handing.tell(turn, person, Reason.HEARTBEAT_UNHEARD, title, lines)
-    turn.count("heartbeats", Reason.HEARTBEAT_UNHEARD)
+
+
+def _said(turn: Turn, those: list[Heartbeat]) -> tuple[str, list[str]]:
+    """The title of a notice, and its lines."""
+    zone = turn.plan.timezone
+    since = [f"since {said(one.declared_at, zone)} {zone}" if one.declared_at else "so far" for one in those]
+    if len(those) == 1:
+        title = f"The heartbeat {those[0].name} of {those[0].service} was not heard once {since[0]}"
+        look = "Look whether its address is in the job, or what fires for it comes with its key"
+        return title, [f"{look}: until it is heard its absence alarms nobody"]
+    lines = [f"{one.name} of {one.service}, {then}" for one, then in zip(those, since, strict=True)]
+    return f"{len(those)} heartbeats were not heard once: until they are their absence alarms nobody", lines

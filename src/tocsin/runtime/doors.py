@@ -105,7 +105,10 @@ class Doors:
         entrance = self._ways[name]
         key, rest = entrance.read(path) or ("", path)
         if entrance.key != "path" and exchange.method != "POST":
-            self._refuse(exchange, self._sources[name], 405, "only POST is taken here")
+            self.requests += 1
+            self.refused += 1
+            refused = self._sources[name].refuse(405, "only POST is taken here", None)
+            exchange.answer(refused._replace(headers=(*refused.headers, ("Allow", "POST"))))
         elif isinstance(entrance.key, InBody):
             self._take_by_body(exchange, name, entrance.key, path)
         else:
