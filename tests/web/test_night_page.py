@@ -184,7 +184,7 @@ def test_what_was_opened_again_since_is_no_part_of_an_old_message(site: Site, ht
     assert "Search is slow" not in page and ">Acknowledge<" in page
     own = "/p/" + make_token(SIGNING_KEY, 901)
     http.post(own)
-    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=17)], "what was told of comes first"
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=17)], "what it told of comes first"
     one.state, one.resolved_at, one.resolved_by = "resolved", NOW, "code"
     site.night.put(one)
     assert "Search is slow" in http.get(own).text
