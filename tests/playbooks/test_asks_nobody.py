@@ -23,20 +23,23 @@ def told_of(world: Playground) -> None:
     assert dump(world.replayed().state) == dump(world.engine.state)
 
 
-def test_one_that_comes_to_its_next_fix_when_the_incident_is_over_asks_nobody() -> None:
+@pytest.mark.parametrize("back", [True, False])
+def test_one_that_comes_to_its_next_fix_when_the_incident_is_over_asks_in_case_it_is_not(back: bool) -> None:
     @playbook(name="two-fixes", answers=FULL, trust=trust(start="ask"))
     def two_fixes(run: Run, pump: Pump) -> None:
         run.fix(drain, pump)
         if verified:
             run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
-        if world.incident(1).state != "resolved":
+        if ends and ends.pop():
             world.deep, deep = 1, world.deep
             world.resolves("Full", instance="cart-1")
             world.passing(world.now + 2 * MINUTE)
             world.deep = deep
         run.fix(kick, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
 
     for verified in (False, True):
+        ends = [True]
         world = Playground(two_fixes, rung="ask")
         world.fires("Full", instance="cart-1")
         world.at("1m")
@@ -44,8 +47,18 @@ def test_one_that_comes_to_its_next_fix_when_the_incident_is_over_asks_nobody() 
         if verified:
             assert world.run(1).outcome == "overtaken" and not world.engine.state.locked
             continue
+        assert world.run(1).state == "asking" and world.done == ["drain"]
+        world.at("12m")
+        if back:
+            world.fires("Full", instance="cart-1")
+            assert world.incident(1).tried[0].startswith("two-fixes asks: May it do")
+            world.at("14m")
+            assert world.says(1, "yes").ok
+            assert (world.run(1).state, world.done) == ("watching", ["drain", "kick"])
+            continue
+        world.at("14m")
         told_of(world)
-        assert "nobody hears its question" in world.run(1).why
+        assert "nobody hears its question" in world.run(1).why and not world.run(1).failed
 
 
 @playbook(name="drains-then-asks", answers=FULL, trust=trust(start="act"))
@@ -164,7 +177,8 @@ def test_a_question_of_its_own_is_asked_of_nobody_either() -> None:
 
     world = Playground(asks_late)
     world.fires("Full", instance="cart-1")
-    world.at("3m")
+    assert world.run(1).state == "asking"
+    world.at("13m")
     told_of(world)
 
 

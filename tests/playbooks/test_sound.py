@@ -177,6 +177,7 @@ def test_what_would_fail_at_night_is_said_before(body: str, said: str) -> None:
         ("lambda now: now.half, harm=lambda now: (now.full > 90, 'worse')", "harm answers (now.full > 90, 'worse')"),
         ("lambda now: now.full", "warning: run.verify: until may answer now.full, which is neither yes nor no"),
         ("lambda now: now.half and len(str(now))", "warning: run.verify: until may answer len(str(now)), which is"),
+        ("lambda now: re.search('0', str(now))", "until may answer re.search('0', str(now)), which"),
         ("lambda now: now.half, harm=lambda now: now.half and 'worse'", "warning: run.verify: harm may answer 'worse'"),
         ("lambda now: now.half, harm=lambda now: 'worse' if now.half else ''", "harm may answer 'worse', which is"),
     ],

@@ -15,10 +15,13 @@ from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine import commands as c
 from tocsin.engine.records import HeardChange
+from tocsin.faces.core import CoreGone
 from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
 from tocsin.kernel.matcher import Matcher
 from tocsin.kernel.reason import Reason
+from tocsin.runtime.line import Firing
+from tocsin.runtime.standby import Standby
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 
@@ -123,6 +126,28 @@ def test_the_room_counts_what_fires_and_shows_it_first_whatever_has_ended_since(
     found += re.findall(r'<a class="t" href="/alerts/(\d+)">', ana.get(more[1].replace("&amp;", "&")).text)
     assert len(found) == len(set(found)) == 601 and "More alerts" not in ana.page
     assert ana.get("/incidents/1044?alerts=all&from=nonsense").status_code == 400
+
+
+def test_where_no_core_counts_what_fires_nobody_is_told_that_nothing_does(site: Site, ana: Browserless) -> None:
+    """Another node writes, or the core is away: that is when people look."""
+    ana.get("/incidents/1042")
+    with_core = re.findall(r"[^>]*firing\.", ana.page)[0], re.findall(r'data-firing="\d"', ana.page)
+    assert "3 firing." in with_core[0]
+    standby = Standby({}, lambda: NOW, paging=True, public_url="")
+
+    async def firing(incident: int = 0) -> Firing:
+        return standby.firing(incident)
+
+    async def away(incident: int = 0) -> Firing:
+        raise CoreGone("the core does not answer")
+
+    for answers in (firing, away):
+        site.core.firing = answers  # type: ignore[method-assign]
+        ana.get("/incidents/1042")
+        assert (re.findall(r"[^>]*firing\.", ana.page)[0], re.findall(r'data-firing="\d"', ana.page)) == with_core
+        ana.get("/silences")
+        said = set(re.findall(r'data-l="Quiet now"><span class="num">([^<]+)<', ana.page))
+        assert "not known" in said and said <= {"not known", "not yet"}
 
 
 def test_a_note_goes_on_the_timeline(site: Site, ana: Browserless) -> None:

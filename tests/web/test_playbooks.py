@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from tocsin.engine import commands as c
 from tocsin.engine.weighing import Guards, Weighed
 from tocsin.faces.faces import Faces
 from tocsin.incidents.incident import Work
-from tocsin.kernel.instant import MINUTE, SECOND
+from tocsin.kernel.instant import MINUTE, SECOND, format_rfc3339
 from tocsin.kernel.matcher import parse_matcher
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
@@ -90,6 +91,19 @@ def test_a_run_that_no_incident_began_is_in_the_room_of_its_question(site: Site,
         connection.execute(insert(tables.alerts).values(**row, body=ENCODE(own)))
     ana.get("/incidents/1042")
     assert "Approve the fix" in ana.page and 'action="/runs/7/answer"' in ana.page
+
+
+def test_what_comes_of_a_question_whose_incident_is_over_is_said_as_it_is(
+    site: Site, ana: Browserless, asking: Run
+) -> None:
+    assert "no, and people are paged meanwhile" in ana.get("/runs/7").text
+    with site.night.engine.begin() as connection:
+        body = ENCODE(msgspec.structs.replace(asking, unheard_at=NOW + 4 * MINUTE))
+        connection.execute(update(tables.runs).values(body=body))
+    for page in ("/runs/7", "/playbooks"):
+        said = ana.get(page).text
+        assert "a person is told" in said and "people are paged meanwhile" not in said
+        assert format_rfc3339(NOW + 4 * MINUTE) in said and format_rfc3339(NOW + 9 * MINUTE) not in said
 
 
 def test_an_answer_without_the_forms_token_is_refused(site: Site, ana: Browserless, asking: Run) -> None:
@@ -295,6 +309,13 @@ def test_in_a_room_with_alerts_about_several_targets_a_person_says_on_which_code
     assert site.core.asked[-1] == c.StartRun(
         actor="person:ana", playbook="free-memory", incident=1042, role="admin"
     )
+    many = {f"server-{number}": "cart" for number in range(30)}
+    ana.send("/incidents/1042/run", playbook=urlencode({"playbook": "x", **{f"on-{name}": "cart" for name in many}}))
+    assert site.core.asked[-1] == c.StartRun(
+        actor="person:ana", playbook="x", incident=1042, targets=many, role="admin"
+    )
+    assert ana.send("/incidents/1042/run", playbook="x=1&" * 2_000).status_code < 500
+    assert site.core.asked[-1] == c.StartRun(actor="person:ana", playbook="", incident=1042, role="admin")
 
 
 def test_a_playbook_is_run_without_an_incident_and_a_refusal_is_said(

@@ -17,7 +17,7 @@ from tocsin.engine.state import AFTER_DEAFNESS
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.engine.wanted import key_of
 from tocsin.incidents.incident import Incident, Work
-from tocsin.kernel.instant import Duration, say_duration
+from tocsin.kernel.instant import Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
 from tocsin.playbooks.guards import took
@@ -352,10 +352,8 @@ def incident_over(turn: Turn, incident: Incident, put_off: tuple[str, ...] = ())
         if run.state == "watching" and not about.still_fires(turn, incident, run):
             held(turn, run)
         elif run.state == "asking" and run.unproven:
-            if over(turn, run):
-                # An alert that is gone may be back in a moment, and the question with it. A person means it.
-                run.unheard_at = turn.now + (WATCH if incident.resolved_by == SYSTEM else 0)
-                turn.save_run(run)
+            run.unheard_at = unheard(turn, run)
+            turn.save_run(run)
         elif run.state in ("watching", "asking"):
             end(turn, run, "overtaken", Reason.PLAYBOOK_ENDED, "the incident is over")
         elif not run.fixes:
@@ -367,6 +365,16 @@ def over(turn: Turn, run: Run) -> bool:
     incident = incident_of(turn, run)
     for_it = bool(run.incident) and (bool(run.continues) or not run.by_hand)
     return for_it and (incident is None or not incident.open)
+
+
+def unheard(turn: Turn, run: Run) -> Instant | None:
+    """When somebody is told of a run that asks while what it is for is over; None when that is not so. An alert that is
+    gone may be back in a moment, and the question with it; a person who resolves it means it, and is there.
+    """
+    if not over(turn, run):
+        return None
+    incident = incident_of(turn, run)
+    return turn.now + (WATCH if incident is not None and incident.resolved_by == SYSTEM else 0)
 
 
 def held(turn: Turn, run: Run) -> None:

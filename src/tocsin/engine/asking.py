@@ -43,11 +43,13 @@ def permission(turn: Turn, run: Run, began: Began, would: str, manifest: Manifes
 def wait(turn: Turn, run: Run, approval: Approval) -> None:
     """Wait for a person: pages go on meanwhile, for they are how a person hears of it."""
     run.state, run.approval = "asking", approval
+    run.unheard_at = answering.unheard(turn, run)
     turn.save_run(run)
     incident = standings.incident_of(turn, run)
     if incident is not None:
-        left = say_duration(approval.due - turn.now)
-        what = f"{run.playbook} asks: {approval.question} Without an answer in {left}: {approval.default}"
+        left = say_duration((run.due() or approval.due) - turn.now)
+        then = approval.default if run.unheard_at is None else "a person is told, for the incident is over"
+        what = f"{run.playbook} asks: {approval.question} Without an answer in {left}: {then}"
         turn.enter(incident.number, what, Reason.APPROVAL_ASKED, run=str(run.number))
         answering.note(incident, *answering.found(run, answering.asked(run, approval)))
         answering.release(turn, incident)

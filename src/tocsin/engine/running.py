@@ -206,14 +206,14 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
     if no is not None:
         return _blocked(turn, run, would, no)
     if run.rung == "ask" and not run.allowed(began):
-        if over:
+        if over and not run.unproven:
             return _asks_nobody(turn, run, f"May it do {would}?")
         return asking.permission(turn, run, began, would, manifest)
     return None
 
 
 def _asks_nobody(turn: Turn, run: Run, question: str) -> Result:
-    """It would ask, and nobody would hear it: what it changed and did not verify is told of at once."""
+    """Nobody hears what it asks, or would: what it changed and did not verify is told of."""
     if run.unproven:
         run.cut = True
         _hands_over(turn, run, f"{UNPROVEN}, and the incident is over: nobody hears its question: {question}")
@@ -254,7 +254,7 @@ def _asks(turn: Turn, run: Run, began: Began) -> Result:
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return STOP
-    if answering.over(turn, run):
+    if answering.over(turn, run) and not run.unproven:
         return _asks_nobody(turn, run, began.function)
     turn.save_step(_step(turn, run, began))
     role = began.role or "responder"

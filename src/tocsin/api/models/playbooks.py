@@ -312,7 +312,7 @@ def _fields(run: Run) -> dict[str, object]:
             question=approval.question,
             choices=list(approval.choices),
             default=approval.default,
-            due=format_rfc3339(approval.due),
+            due=format_rfc3339(run.due() or approval.due),
             role=approval.role,
             fix=approval.fix,
             does=approval.does,

@@ -32,7 +32,7 @@ NO_FUNCTION = (
 FULL = (ast.JoinedStr, ast.Lambda, ast.GeneratorExp)
 """What is never empty, and no yes."""
 COUNTS = (int, float, str, bytes, list, tuple, set, frozenset, dict)
-COUNTING = ("len", "sum", "int", "float", "str", "list", "sorted")
+COUNTING = ("len", "sum", "int", "float", "str", "list", "sorted", "re.search", "re.match", "re.fullmatch")
 """Types, and calls, of which an answer is neither yes nor no unless it is empty or 0."""
 GIVEN = "is given one thing, what is seen, and takes something else"
 
@@ -297,9 +297,10 @@ def _unclear(rule: ast.Lambda, kind: Any) -> str:
         elif isinstance(body, ast.Attribute) and named(body.value, seen):
             if get_origin(part := there.get(body.attr)) in COUNTS or part in COUNTS:
                 return f"{seen}.{body.attr}"
-        elif (isinstance(body, ast.Constant) and body.value and not isinstance(body.value, bool)) or (
-            isinstance(body, ast.Call) and isinstance(body.func, ast.Name) and body.func.id in COUNTING
-        ):
+        elif isinstance(body, ast.Call):
+            if ast.unparse(body.func) in COUNTING:
+                return f"{ast.unparse(body):.60}"
+        elif isinstance(body, ast.Constant) and body.value and not isinstance(body.value, bool):
             return f"{ast.unparse(body):.60}"
     return ""
 
