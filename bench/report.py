@@ -150,6 +150,8 @@ def _oncall(one: dict[str, Any] | None) -> list[list[str]]:
         _figure("who is on call at one instant, cold", one["cold_us"], "µs", 1_000),
         _figure("the same from the cache", one["cached_us"], "µs", 50),
         _figure("the same with ten overrides", one["overridden_us"], "µs", 50),
+        _figure("the same with an imported rota of 2,000 entries", one["imported_us"], "µs", 20),
+        _figure("the same, cold", one["imported_cold_us"], "µs", 1_000),
         _figure("a calendar of 12 weeks and 200 schedules", one["calendar_ms"], "ms", 300),
     ]
 

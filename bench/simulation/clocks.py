@@ -18,16 +18,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = timedelta(microseconds=1)
 
 
-class Cover(NamedTuple):
-    """An override as it was asked for. ``instead_of`` "" is everybody."""
-
-    number: int
-    person: str
-    start: int
-    end: int
-    instead_of: str
-
-
 class Turn(NamedTuple):
     """Somebody's turn that is on: when it began, which layer, which turn of it."""
 
@@ -150,30 +140,17 @@ def turns(layers: tuple[Turns, ...], at: int) -> list[Turn]:
     return []
 
 
-def on_call(layers: tuple[Turns, ...], covers: list[Cover], at: int) -> set[str]:
-    """Who is on call, overrides in the order of their numbers laid over the layers."""
-    people = {one.person for one in turns(layers, at)}
-    for cover in sorted(covers):
-        if cover.start <= at < cover.end:
-            if not cover.instead_of:
-                people = {cover.person}
-            elif cover.instead_of in people:
-                people = (people - {cover.instead_of}) | {cover.person}
-    return people
-
-
-def next_in_line(layers: tuple[Turns, ...], covers: list[Cover], at: int) -> set[str]:
-    """Who has the first turn after those that are on that is not only of people who are on call themselves."""
-    now = turns(layers, at)
-    if not now:
-        return set()
-    layer = layers[now[0].layer]
-    busy = {one.person for one in now} | on_call(layers, covers, at)
-    latest = max(one.turn for one in now)
-    for later in range(latest + 1, latest + len(layer.people)):
-        if free := set(layer.people[later % len(layer.people)]) - busy:
-            return free
-    return set()
+def changes(layers: tuple[Turns, ...], start: int, end: int) -> list[int]:
+    """A range with every instant in it at which whose turn it is may be another: between two of them it is not."""
+    found = {start, end}
+    for layer in layers:
+        first, last = (wall(at, layer.zone) for at in (start, end))
+        spans = [_span(layer, turn) for turn in range(_near(layer, first) - 1, _near(layer, last) + 2)]
+        if layer.only:
+            days = (last.date() - first.date()).days
+            spans += [_office(first.date() + timedelta(days=n), layer.zone) for n in range(-1, days + 2)]
+        found |= {edge for span in spans for edge in span if start < edge < end}
+    return sorted(found)
 
 
 def morning(zone: str, at: int) -> int | None:

@@ -6,14 +6,19 @@ What stands here is what the plan's text says, in plain values: the referee read
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
+from typing import NamedTuple
 
 ZONES = (
     "Europe/Madrid", "America/New_York", "Asia/Tokyo", "Australia/Sydney", "Australia/Lord_Howe", "Europe/Dublin",
     "America/Santiago", "Africa/Casablanca", "Pacific/Auckland", "Asia/Kolkata", "UTC",
 )  # fmt: skip
 SEVERITIES = ("critical", "warning")
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+MOST_WITH_CALENDARS = 60
+"""Among the first so many rotas are those with calendars: each time one is read, all are reckoned anew."""
 URGENT = {"critical": "high", "warning": "low"}
 """How urgent each severity is where a service has incidents of low urgency; else everything is high."""
 
@@ -26,6 +31,22 @@ class Somebody:
     zone: str
     ways: tuple[str, ...]
     flaky: bool
+
+
+class Away(NamedTuple):
+    """When somebody is away, by a calendar of their own: instants in microseconds."""
+
+    person: str
+    start: int
+    end: int
+
+
+class Entry(NamedTuple):
+    """Whom a rota that is kept in a calendar names, from when to when."""
+
+    person: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +98,10 @@ class Landscape:
     rotas: dict[str, tuple[Turns, ...]]
     services: dict[str, Service]
     last_resort: str
+    away: dict[str, tuple[Away, ...]] = field(default_factory=dict)
+    """When people who have a calendar for that are away."""
+    entries: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    """What the calendars say that lie over rotas."""
     edition: int = 0
     begins: date = field(default=date(2026, 1, 5))
 
@@ -90,12 +115,17 @@ class Landscape:
                 "email": f"email: {one.key}@sim.example",
                 "webhook": f"webhook: {{url: https://hooks.sim.example/{one.key}, secret: secret:hook}}",
             }
-            lines.append(f"  {one.key}: {{{', '.join([f'timezone: {one.zone}', *(ways[way] for way in one.ways)])}}}")
+            off = [f"holidays: {absences(one.key)}"] if one.key in self.away else []
+            told = [f"timezone: {one.zone}", *(ways[way] for way in one.ways), *off]
+            lines.append(f"  {one.key}: {{{', '.join(told)}}}")
+        calendars = [*map(absences, self.away), *map(rota_calendar, self.entries)]
+        lines += ["calendars:", *(f"  {one}: {{ical: https://calendar.sim.example/{one}.ics}}" for one in calendars)]
         lines.append("teams:")
         lines += [f"  {key}: {{members: [{', '.join(who)}], lead: {who[0]}}}" for key, who in self.teams.items()]
         lines.append("schedules:")
         for key, layers in self.rotas.items():
             told = [] if int(key[1:]) % 100 == 7 else ["    handoff notice: off"]  # enough of them to be in the way
+            told += [f"    calendar: {rota_calendar(key)}"] if key in self.entries else []
             lines += [f"  {key}:", *told, "    layers:", *(f"      - {_layer(layer)}" for layer in layers)]
         lines.append("escalations:")
         for service in self.services.values():
@@ -108,6 +138,16 @@ class Landscape:
                 f"reopen within: {one_of.reopen}s{urgency}}}"
             )
         return "\n".join(lines).encode()
+
+
+def absences(person: str) -> str:
+    """The calendar in which it says when somebody is away."""
+    return f"off-{person}"
+
+
+def rota_calendar(rota: str) -> str:
+    """The calendar that lies over a rota."""
+    return f"rota-{rota}"
 
 
 def _layer(layer: Turns) -> str:
@@ -155,6 +195,48 @@ def made_up(random: Random, people: int, schedules: int, years: int, editions: i
     found = [first]
     for edition in range(1, editions):
         found.append(_edited(random, found[-1], edition, years))
+    apart = Random()
+    apart.setstate(random.getstate())  # the company itself is drawn as if there were no calendars
+    away, entries = _calendars(apart, first, years)
+    return [replace(one, away=away, entries=entries) for one in found]
+
+
+def _calendars(
+    random: Random, land: Landscape, years: int
+) -> tuple[dict[str, tuple[Away, ...]], dict[str, tuple[Entry, ...]]]:
+    """In some teams two people have a calendar of when they are away, at times both; over some rotas lies a calendar.
+
+    Three of five are always there, and one of those with office hours, so that somebody can stand in for a whole turn.
+    """
+    away: dict[str, tuple[Away, ...]] = {}
+    entries: dict[str, tuple[Entry, ...]] = {}
+    begun = int(datetime.combine(land.begins, datetime.min.time(), UTC).timestamp()) * 1_000_000
+    until = begun + years * 365 * DAY
+    for n, (key, layers) in enumerate(land.rotas.items()):
+        team = land.teams.get(f"t{n}", ())
+        if n >= MOST_WITH_CALENDARS or not team:
+            break
+        if n % 5 == 2:
+            office = {turn[0] for layer in layers[1:] for turn in layer.people}
+            able = [one for one in team if one not in office or one == min(office)]
+            for person in random.sample(able, 2):
+                spans = _spans(random, begun, until, (DAY // 2, 14 * DAY), (4 * DAY, 40 * DAY))
+                away[person] = tuple(Away(person, *span) for span in spans)
+        elif n % 5 == 4:
+            spans = _spans(random, begun, until, (8 * HOUR, 6 * DAY), (-12 * HOUR, 3 * DAY))
+            entries[key] = tuple(Entry(random.choice(team), *span) for span in spans)
+    return away, entries
+
+
+def _spans(
+    random: Random, begun: int, until: int, length: tuple[int, int], pause: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Ranges of time, one after the other; with a negative pause they overlap."""
+    found, at = [], begun + random.randrange(20 * DAY)
+    while at < until:
+        end = at + random.randrange(*length) // HOUR * HOUR
+        found.append((at, end))
+        at = end + random.randrange(*pause)
     return found
 
 

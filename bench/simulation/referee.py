@@ -6,141 +6,43 @@ what the engine has in mind, except to ask why an alert is quiet. ``Foul`` is ra
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
+from collections.abc import Sequence
+from heapq import heappop, heappush
 
-from bench.simulation.clocks import SECOND, Cover, morning, next_in_line, on_call
-from bench.simulation.landscape import URGENT, Landscape, Step
+from bench.simulation.cases import (
+    AFTER_DEAFNESS,
+    REMEMBERED,
+    REMINDED,
+    STEPS,
+    UNMET,
+    Alarm,
+    Case,
+    foul,
+)
+from bench.simulation.clocks import SECOND
+from bench.simulation.duty import Cover
+from bench.simulation.landscape import Landscape, Step
+from bench.simulation.messages import Messages
+from bench.simulation.seen import Seen
+from bench.simulation.steps import Steps
 from tocsin.pages.ledger import Page
-
-MINUTE = 60 * SECOND
-BUNDLED_WITHIN = 30 * SECOND
-APART = 2 * MINUTE
-AFTER_THE_LAST = 30 * MINUTE
-AFTER_DEAFNESS = 5 * MINUTE
-REMINDED = 15 * MINUTE
-REMEMBERED = 15 * MINUTE
-"""An alert that ended and fires again within less is the one it was."""
-UNMET = -1
-"""The number of an incident that was opened and has not been heard of yet."""
-STEPS = frozenset({"step_due", "step_repeated", "escalation_exhausted", "last_resort"})
-
-
-class Foul(AssertionError):
-    """The engine broke a rule. The message says which, for what, and when."""
-
-
-@dataclass
-class Alarm:
-    """An alert that fires. ``ends``: when it expires. ``silences``: those that cover it, with their ends."""
-
-    instance: str
-    heard: int
-    ends: int | None
-    silences: dict[str, int] = field(default_factory=dict)
-    deaf_until: int = 0
-    """Time in which nothing could be heard is counted up to here."""
-    home: bool = False
-    """Whether it belongs to the case's incident: what came while silenced, and none was open, does not."""
-
-
-@dataclass
-class Case:
-    """One group of trouble: its alerts, and its incident (``number`` 0: none was opened yet)."""
-
-    service: str
-    name: str
-    severity: str
-    number: int = 0
-    state: str = "none"
-    alarms: dict[str, Alarm] = field(default_factory=dict)
-    put_off: set[str] = field(default_factory=set)
-    """The alerts a snooze is of: those that fired when a person resolved it, until all of them have ended."""
-    ended: dict[str, int] = field(default_factory=dict)
-    """When alerts of the incident ended last."""
-    steps: tuple[Step, ...] = ()
-    step: int = 0
-    round: int = 0
-    under_way: int | None = None
-    """The step that was paged last; None while none was."""
-    paged: set[str] = field(default_factory=set)
-    """Everybody its incident paged."""
-    due: int | None = None
-    held_until: int | None = None
-    snoozed_until: int | None = None
-    keep_until: int | None = None
-    paused: bool = False
-    resume: int | None = None
-    waits: bool = False
-    watched: int | None = None
-    """When it is on the agenda."""
-    judged: int = -1
-    """When a step of it was due last."""
-    quieted: int = -1
-    """When what had not left yet was withdrawn last."""
-    asked: dict[int, int] = field(default_factory=dict)
-    """When each step of its incident last wrote pages down."""
-    asked_whom: dict[int, set[str]] = field(default_factory=dict)
-    """Whom each step of its incident paged."""
-    kept: list[tuple[int, str, str, int]] = field(default_factory=list)
-    """What was owed while it was paused, and is owed again when it goes on: since when, to whom, by which way, step."""
-    went_on: int = -1
-    """When it was paused no more last."""
-    relieved: set[int] = field(default_factory=set)
-    """The steps whose message had not left by then to somebody whom they do not mean any more."""
-
-    @property
-    def at_home(self) -> list[Alarm]:
-        """The alerts of its incident that fire."""
-        return [one for one in self.alarms.values() if one.home]
-
-    @property
-    def loud(self) -> bool:
-        """Whether some alert of its incident fires that nothing silences."""
-        return any(not one.silences for one in self.at_home)
-
-    @property
-    def open(self) -> bool:
-        """Whether somebody has to see to it, or does."""
-        return self.state in ("triggered", "acknowledged")
-
-    @property
-    def wanted(self) -> bool:
-        """Whether somebody has to be paged for it."""
-        return self.state == "triggered" and not self.paused
 
 
 class Referee:
     """Judges one run."""
 
     def __init__(self, land: Landscape) -> None:
-        self.land = land
+        self.seen = Seen(land)
+        self.messages = Messages(self.seen)
+        self.steps = Steps(self.seen, self.messages)
         self.cases: dict[tuple[str, str], Case] = {}
-        self.by_number: dict[int, Case] = {}
         self.numbers = 0
-        self.covers: dict[str, list[Cover]] = {}
         self.silences: dict[str, list[tuple[str, str, int]]] = {}
-        self.gaps: list[tuple[int, int]] = []
-        self.failing: set[tuple[str, str]] = set()
         self._agenda: list[tuple[int, tuple[str, str]]] = []
         self._turns: list[int] = []
         """When overrides begin and end."""
-        self._owed: list[tuple[int, int, int, str, str, int]] = []
-        """Until when, and since when, a message for an incident has to have left to a person, by a way ("" any), for a
-        step.
-        """
-        self._sent: dict[tuple[int, str, str], int] = {}
-        self._paged: dict[tuple[str, str], list[int]] = {}
         self._silenced_at: dict[str, int] = {}
         self._rung: dict[tuple[str, str], Case] = {}
-        self._rows: dict[int, list[Page]] = {}
-        self._tries: dict[int, list[tuple[Page, str]]] = {}
-        self._turned: list[tuple[int, Case, int, str, set[str]]] = []
-        """What steps that page one of several did at this instant: by which row, which step, whom, of whom."""
-        self._had: dict[tuple[str, int], dict[str, int]] = {}
-        """By escalation and step: which turn of all it was when each of these people had theirs last."""
-        self.steps_reached = 0
 
     # -- what was said -------------------------------------------------------------------------------------------------
 
@@ -176,7 +78,7 @@ class Referee:
 
     def acknowledged(self, number: int, hold: int, now: int) -> None:
         """Somebody has it."""
-        case = self.by_number[number]
+        case = self.seen.by_number[number]
         case.state, case.held_until = "acknowledged", now + hold
         case.due = case.resume = None
         case.waits, case.quieted = False, now
@@ -184,7 +86,7 @@ class Referee:
 
     def resolved_by_hand(self, number: int, snooze: int, now: int) -> None:
         """It is over, says a person; while alerts fire that is a snooze."""
-        case = self.by_number[number]
+        case = self.seen.by_number[number]
         put_off = {one.instance for one in case.at_home}
         put_off |= {instance for instance, at in case.ended.items() if at == now}  # at the very instant: it fired then
         self._over(case, now, snooze if case.at_home else None)
@@ -206,21 +108,25 @@ class Referee:
         """Somebody takes a place on call: what waits for a morning is judged again, now, and when the cover begins and
         ends.
         """
-        self.covers.setdefault(rota, []).append(cover)
+        self.seen.covers.setdefault(rota, []).append(cover)
         for at in (cover.start, cover.end):
             if at > now:
                 heappush(self._turns, at)
         self._ask_again(now)
 
+    def calendar_read(self, now: int) -> None:
+        """A calendar was read: what waits for a morning is judged again. What it says was known from the beginning."""
+        self._ask_again(now)
+
     def deaf(self, start: int, end: int) -> None:
         """Nothing could be heard, and nothing done; what was due then is due when it ends."""
-        self.gaps.append((start, end))
+        self.seen.gaps.append((start, end))
 
     def changed(self, land: Landscape, now: int) -> None:
         """A plan is put in force. Incidents keep the steps they were opened with; what waits for a morning is judged
         again: now, or when its silence ends.
         """
-        self.land = land
+        self.seen.plan(land)
         self._ask_again(now)
 
     def _ask_again(self, now: int) -> None:
@@ -238,33 +144,30 @@ class Referee:
 
     def wrote(self, page: Page) -> None:
         """A row of the ledger was written."""
-        self._rows.setdefault(page.incident, []).append(page)
+        self.seen.rows.setdefault(page.incident, []).append(page)
 
-    def left(self, page: Page, together: Iterable[Page], answer: str, now: int) -> None:
+    def left(self, page: Page, together: Sequence[Page], answer: str, now: int) -> None:
         """A message was handed to its channel, which answered."""
         for row in together:
-            case = self.by_number.get(row.incident)
+            case = self.seen.by_number.get(row.incident)
             if case is None or not case.wanted:
-                raise self._foul(f"page {row.id} to {row.person} left though nobody is to be paged", case, now)
-            self._sent[row.incident, row.person, row.channel] = now
-            self._tries.setdefault(row.incident, []).append((row, answer))
-        lately = self._paged.setdefault((page.person, page.channel), [])
-        lately.append(now)
-        del lately[:-4]
+                raise foul(f"page {row.id} to {row.person} left though nobody is to be paged", case, now)
+            self.seen.tries.setdefault(row.incident, []).append((row, answer))
+        self.messages.left(page, together, now)
 
     def answered(self, page: Page, answer: str) -> None:
         """A channel answered. Refused for good, the method is left alone while there is another."""
         if answer == "failed":
-            self.failing.add((page.person, page.channel))
+            self.seen.failing.add((page.person, page.channel))
         elif answer == "sent":
-            self.failing.discard((page.person, page.channel))
+            self.seen.failing.discard((page.person, page.channel))
 
     def meet(self, number: int, service: str, name: str) -> None:
         """An incident has this number. After a stop several may be opened at once, and nobody says in which order."""
         case = self.cases.get((service, name))
-        if number not in self.by_number and case is not None and case.number == UNMET:
+        if number not in self.seen.by_number and case is not None and case.number == UNMET:
             case.number = number
-            self.by_number[number] = case
+            self.seen.by_number[number] = case
 
     # -- judging -------------------------------------------------------------------------------------------------------
 
@@ -290,18 +193,18 @@ class Referee:
             if case.wanted and case.went_on == now:
                 self._begins_again(case, now)
             if case.wanted and case.due is not None and case.due <= now:
-                self._escalates(case, now)
+                self.steps.escalates(case, now)
                 self._watch(case)
-        self._go_round(now)
-        for number in self._rows:
-            paged = self.by_number.get(number)
+        self.steps.go_round(now)
+        for number in self.seen.rows:
+            paged = self.seen.by_number.get(number)
             if paged is None:
-                raise self._foul(f"a page for an incident nobody opened, #{number}", None, now)
-            self._explained(paged, now)
+                raise foul(f"a page for an incident nobody opened, #{number}", None, now)
+            self.steps.explained(paged, now)
             touched.append(paged)
-        self._rows.clear()
-        self._tries.clear()
-        self._collect(now)
+        self.seen.rows.clear()
+        self.seen.tries.clear()
+        self.messages.collect(now)
         return touched
 
     def _ring(self, case: Case, now: int) -> None:
@@ -318,7 +221,7 @@ class Referee:
         if case.state == "acknowledged" and case.held_until is not None and case.held_until <= now:
             self._trigger(case, now)
         if case.state in ("none", "resolved") and not case.alarms and now > (case.keep_until or 0):
-            self.by_number.pop(case.number, None)
+            self.seen.by_number.pop(case.number, None)
             del self.cases[case.service, case.name]
         elif not (case.wanted and case.due is not None and case.due <= now):
             self._watch(case)
@@ -327,7 +230,7 @@ class Referee:
         """When an end of a silence that lies in a stop is come upon: with the reminder before it."""
         length = until - self._silenced_at.get(id, until)
         reminder = until - min(REMINDED, length // 4)
-        lay_in_a_stop = self.gaps and self.gaps[-1][0] <= reminder and until <= self.gaps[-1][1]
+        lay_in_a_stop = self.seen.gaps and self.seen.gaps[-1][0] <= reminder and until <= self.seen.gaps[-1][1]
         return reminder if lay_in_a_stop else until
 
     def _passes(self, case: Case, kind: str, instance: str, now: int) -> None:
@@ -354,7 +257,7 @@ class Referee:
     def _expires(self, alarm: Alarm) -> int:
         """When an alert ends that nobody repeats: what could not be heard counts, and five minutes more."""
         assert alarm.ends is not None
-        for start, end in self.gaps[-20:]:
+        for start, end in self.seen.gaps[-20:]:
             if end > max(alarm.heard, alarm.deaf_until) and start < alarm.ends:
                 alarm.ends += end - max(start, alarm.heard) + AFTER_DEAFNESS
                 alarm.deaf_until = end
@@ -363,7 +266,7 @@ class Referee:
     def _place(self, case: Case, alarm: Alarm, now: int) -> None:
         """An alert fires that is in no open incident: an open one takes it, the last one is reopened, or one is new."""
         if case.state == "resolved" and case.keep_until is not None and now > case.keep_until:
-            self.by_number.pop(case.number, None)
+            self.seen.by_number.pop(case.number, None)
             case.state, case.number = "none", 0
         if case.snoozed_until is not None and self._is_put_off(case, alarm, now):
             alarm.home = True
@@ -416,8 +319,8 @@ class Referee:
         case.relieved.clear()
         self._rung[case.service, case.name] = case
         for begun, person, way, step in case.kept:
-            if step >= len(case.steps) or person in self.people(case, case.steps[step], case.step, now):
-                heappush(self._owed, (now + BUNDLED_WITHIN, begun, case.number, person, way, step))
+            if step >= len(case.steps) or person in self.seen.people(case, case.steps[step], case.step, now):
+                self.messages.again(case, begun, person, way, step, now)
             else:
                 case.relieved.add(step)
         case.kept.clear()
@@ -428,9 +331,9 @@ class Referee:
             return False
         if case.resume is None or case.resume <= now:
             return True
-        last = Step((f"person {self.land.last_resort}",), 0)
+        last = Step((f"person {self.seen.land.last_resort}",), 0)
         step = case.steps[case.under_way] if case.under_way < len(case.steps) else last
-        people = self.people(case, step, case.step, now)
+        people = self.seen.people(case, step, case.step, now)
         return bool(people) and not (people & case.paged if step.one else people <= case.paged)
 
     def _begins_again(self, case: Case, now: int) -> None:
@@ -438,20 +341,20 @@ class Referee:
         the shift now, and the escalation goes on from there. When a message was to leave is known to half a minute, and
         of those that failed not at all: there it is enough that the step paged somebody who is not meant any more.
         """
-        again = {row.step for row in self._rows.get(case.number, ()) if str(row.reason) in STEPS and not row.instead_of}
+        rows = self.seen.rows.get(case.number, ())
+        again = {row.step for row in rows if str(row.reason) in STEPS and not row.instead_of}
         for step in sorted(step for step in case.asked_whom if step < len(case.steps)):
-            off = case.asked_whom[step] - self.people(case, case.steps[step], case.step, now)
+            off = case.asked_whom[step] - self.seen.people(case, case.steps[step], case.step, now)
             due = case.due is not None and case.due <= now and case.step <= step
             if off and (step in case.relieved or (step in again and not due)):
                 case.step, case.round, case.due = step, 0, now
-                self._owed = [one for one in self._owed if not (one[2] == case.number and one[3] in off)]
-                heapify(self._owed)
+                self.messages.forget(case.number, off)
                 return
 
     def _trigger(self, case: Case, now: int, anew: bool = False) -> None:
         """Page from the first step; ``anew``: by the steps the plan has now."""
         if anew:
-            case.steps = self.land.services[case.service].steps
+            case.steps = self.seen.land.services[case.service].steps
             case.keep_until = None
         case.state = "triggered"
         case.step, case.round, case.under_way = 0, 0, None
@@ -467,7 +370,7 @@ class Referee:
         case.state, case.paused, case.quieted = "resolved", False, now
         case.due = case.resume = case.held_until = None
         case.snoozed_until = now + snooze if snooze is not None else None
-        reopen = self.land.services[case.service].reopen * SECOND
+        reopen = self.seen.land.services[case.service].reopen * SECOND
         case.keep_until = now + max(reopen, snooze or 0)
 
     def _watch(self, case: Case) -> None:
@@ -482,189 +385,3 @@ class Referee:
         if at is not None and (case.watched is None or at < case.watched):
             case.watched = at
             heappush(self._agenda, (at, (case.service, case.name)))
-
-    # -- escalating ----------------------------------------------------------------------------------------------------
-
-    def people(self, case: Case, step: Step, first: int, now: int) -> set[str]:
-        """Everybody behind a step's targets. The next in line counts from whom steps before the ``first`` that is due
-        paged of that rota, and whoever has come on call since is paged beside them.
-        """
-        found: set[str] = set()
-        for target in step.targets:
-            kind, _, name = target.partition(" ")
-            if kind == "person":
-                found.add(name)
-            elif kind == "team":
-                found |= set(self.land.teams[name])
-            elif kind == "next":
-                rota, covers = self.land.rotas[name], self.covers.get(name, [])
-                before = [
-                    at
-                    for place, at in case.asked.items()
-                    if place < min(first, len(case.steps)) and f"schedule {name}" in case.steps[place].targets
-                ]
-                then = max(before, default=now)
-                found |= next_in_line(rota, covers, then) | (on_call(rota, covers, now) - on_call(rota, covers, then))
-            else:
-                found |= on_call(self.land.rotas[name], self.covers.get(name, []), now)
-        return found
-
-    def _escalates(self, case: Case, now: int) -> None:
-        """A step is due: it must have been paged at this very instant, and what reached nobody passed over at once."""
-        rows = [row for row in self._rows.get(case.number, ()) if str(row.reason) in STEPS and not row.instead_of]
-        low = self.land.services[case.service].low and URGENT[case.severity] == "low"
-        case.waits, case.judged = False, now
-        before, skipped = (case.step, case.round), False
-        while True:
-            last = case.step >= len(case.steps)
-            step = Step((f"person {self.land.last_resort}",), 0) if last else case.steps[case.step]
-            if not last and step.grave and case.severity != "critical":
-                case.step, case.round = case.step + 1, 0
-                continue
-            people = self.people(case, step, before[0], now)
-            able = {one for one in people if self.land.people[one].ways}
-            if not able and not last:
-                skipped = True
-                case.step, case.round = case.step + 1, 0
-                continue
-            if low and (until := self._asleep(people, now)) is not None:
-                case.due, case.waits = until, True
-                case.step, case.round = before  # it is judged anew then
-                return
-            if skipped:
-                self._stands_in(case, low, now)
-            paged = {row.person for row in rows if row.step == case.step}
-            self._right_people(case, step, people, able, paged, low, now)
-            self.steps_reached += 1
-            reached = low or self._reached(case, able if not step.one else paged & able, now)
-            at_last = case.under_way = case.step
-            if last:
-                case.step, case.round, case.due = 0, 0, now + AFTER_THE_LAST
-                break
-            if reached:
-                case.round += 1
-                if case.round >= step.repeat:
-                    case.step, case.round = at_last + 1, 0
-                case.due = now + step.wait * SECOND
-                break
-            case.step, case.round = case.step + 1, 0
-        if extra := {row.person for row in rows if row.step > at_last}:
-            raise self._foul(f"{sorted(extra)} paged by a step that was not due", case, now)
-
-    def _right_people(
-        self, case: Case, step: Step, people: set[str], able: set[str], paged: set[str], low: bool, now: int
-    ) -> None:
-        if low:
-            asleep = {one for one in people if self._asleep({one}, now) is not None}
-            missed = {one for one in able - asleep - paged if self._sent_at(case.number, one) != now}
-            wrong = paged - people
-        elif step.one:
-            missed = set() if len(paged) == 1 else able
-            wrong = paged - able
-            if len(paged) == 1 and not wrong:
-                row = max(row.id for row in self._rows[case.number] if row.step == case.step and row.person in paged)
-                self._turned.append((row, case, case.step, next(iter(paged)), able))
-        else:
-            beside = {row.person for row in self._rows.get(case.number, ())}  # paged in somebody's stead just now
-            missed, wrong = people - beside, paged - people
-        if missed:
-            raise self._foul(f"step {case.step + 1} must page {sorted(missed)} now and did not", case, now)
-        if wrong:
-            raise self._foul(f"step {case.step + 1} paged {sorted(wrong)}, who are not on call for it", case, now)
-        for one in (paged & able) if not low else ():
-            self._owes(case, one, now)
-
-    def _go_round(self, now: int) -> None:
-        """Of several who can be reached a step pages whoever had their turn longest ago, or never yet."""
-        for _, case, step, one, able in sorted(self._turned, key=lambda turned: turned[0]):
-            had = self._had.setdefault((case.service, step), {})
-            waited = sorted(other for other in able if had.get(other, 0) < had.get(one, 0))
-            if waited:
-                raise self._foul(f"step {step + 1} paged {one} though it was the turn of {waited}", case, now)
-            had[one] = max(had.values(), default=0) + 1
-        self._turned.clear()
-
-    def _owes(self, case: Case, person: str, now: int) -> None:
-        """A message has to leave to somebody who is paged: now, or with others within half a minute; then the next."""
-        who = self.land.people[person]
-        lately = [at for at in self._paged.get((person, who.ways[0]), ()) if now - at < BUNDLED_WITHIN]
-        slack = BUNDLED_WITHIN if not who.flaky and len(lately) >= 3 else 0
-        heappush(self._owed, (now + slack, now, case.number, person, "", case.step))
-        if not who.flaky and len(who.ways) > 1:
-            heappush(self._owed, (now + APART + BUNDLED_WITHIN, now, case.number, person, who.ways[1], case.step))
-
-    def _collect(self, now: int) -> None:
-        while self._owed and self._owed[0][0] <= now:
-            until, begun, number, person, way, step = heappop(self._owed)
-            case = self.by_number.get(number)
-            if case is not None and case.state == "triggered" and case.paused and begun > case.quieted:
-                case.kept.append((begun, person, way, step))
-                continue
-            if case is None or not case.wanted:
-                continue  # answered or over: nobody needs it any more
-            if self.gaps and self.gaps[-1][0] <= until < self.gaps[-1][1]:
-                heappush(self._owed, (self.gaps[-1][1] + BUNDLED_WITHIN, begun, number, person, way, step))
-            elif (self._sent.get((number, person, way), 0) if way else self._sent_at(number, person)) < begun:
-                if begun <= case.quieted <= now:
-                    continue  # it was answered, over or paged anew meanwhile, and what had not left was withdrawn
-                raise self._foul(f"no message left to {person} ({way or 'any way'}) in time", case, now)
-
-    def _sent_at(self, number: int, person: str) -> int:
-        return max((self._sent.get((number, person, way), 0) for way in ("webhook", "email", "console")), default=0)
-
-    def _reached(self, case: Case, people: set[str], now: int) -> bool:
-        """Whether a message of this step was taken. If not, every way there is must have been tried."""
-        tries = [
-            (row, answer)
-            for row, answer in self._tries.get(case.number, ())
-            if row.step == case.step and row.person in people and row.intended_at == now
-        ]
-        if any(answer != "retry" and answer != "failed" for _, answer in tries):
-            return True
-        for one in people:
-            if not self.land.people[one].flaky:
-                return True  # their methods do not fail; this one goes out with others in a moment, or in their morning
-            tried = {row.channel for row, _ in self._tries.get(case.number, ()) if row.person == one}
-            ways = set(self.land.people[one].ways)
-            untried = {way for way in ways - tried if (one, way) not in self.failing}
-            if untried or not tried:
-                raise self._foul(f"{one} was not reached and {sorted(untried or ways)} not tried", case, now)
-        return False
-
-    def _asleep(self, people: set[str], now: int) -> int | None:
-        ends = [morning(self.land.people[one].zone, now) for one in people]
-        awake = [end for end in ends if end is not None]
-        return min(awake) if awake and len(awake) == len(ends) else None
-
-    def _stands_in(self, case: Case, low: bool, now: int) -> None:
-        """A step has nobody at all: the team's lead and the last resort are paged beside the next one, or in the
-        morning.
-        """
-        team = self.land.teams[self.land.services[case.service].team]
-        known = {row.person for row in self._rows.get(case.number, ())}
-        for one in (team[0], self.land.last_resort):
-            if low and self._asleep({one}, now) is not None:
-                continue
-            if one not in known and now - self._sent_at(case.number, one) > AFTER_THE_LAST:
-                raise self._foul(f"a step reaches nobody, and {one} was not paged in its stead", case, now)
-
-    def _explained(self, case: Case, now: int) -> None:
-        """Every row that was written is of a step that is due, or of one that reached nobody."""
-        team = self.land.teams[self.land.services[case.service].team]
-        for row in self._rows[case.number]:
-            if row.kind != "page":
-                continue
-            case.paged.add(row.person)
-            reason = str(row.reason)
-            if reason in STEPS:
-                case.asked[row.step] = row.intended_at
-                case.asked_whom.setdefault(row.step, set()).add(row.person)
-            if row.instead_of and self._sent_at(case.number, row.person):
-                continue  # the next method of a page that was right when it was written, and failed for good just now
-            if reason in STEPS and case.judged != now:
-                raise self._foul(f"{row.person} paged by step {row.step + 1} before it was due", case, now)
-            if reason == "stands_in" and row.person not in (team[0], self.land.last_resort):
-                raise self._foul(f"{row.person} stands in, who is neither lead nor last resort", case, now)
-
-    def _foul(self, what: str, case: Case | None, now: int) -> Foul:
-        return Foul(f"at {now}: {what}; {case}")

@@ -11,18 +11,21 @@ from heapq import heappop, heappush
 from pathlib import Path
 from random import Random
 
-from bench.simulation.clocks import SECOND, Cover, instant, within
-from bench.simulation.landscape import SEVERITIES, Landscape, made_up
-from bench.simulation.referee import MINUTE, Case, Foul, Referee
+from bench.simulation.cases import MINUTE, Case, Foul
+from bench.simulation.clocks import SECOND, instant, within
+from bench.simulation.duty import Cover
+from bench.simulation.landscape import SEVERITIES, Landscape, absences, made_up, rota_calendar
+from bench.simulation.referee import Referee
 from tocsin.engine.commands import Acknowledge, AddOverride, AnyCommand, Resolve, Result, SetReach, SetSilence
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import AnyInput, Deaf, Decided, Delivered, PlanChange, Received, Tick, Unsure
+from tocsin.engine.inputs import AnyInput, CalendarRead, Deaf, Decided, Delivered, PlanChange, Received, Tick, Unsure
 from tocsin.engine.quiet import why_quiet
 from tocsin.engine.state import Counters, Loaded
 from tocsin.intake.event import Event
 from tocsin.intake.request import Heard, Reply, Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.matcher import parse_matcher
+from tocsin.oncall.imported import Busy
 from tocsin.pages.ledger import Page
 from tocsin.pages.rules import Reach
 from tocsin.plan import read_plan
@@ -33,6 +36,8 @@ from tocsin.store.writer import Store
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 NEVER = 1 << 62
+REREAD = 140 * DAY
+"""So often calendars are read: what is kept of one reaches 200 days ahead, and nobody is away for longer than 14."""
 ASKED = Request(source="events", method="POST", path="/api/events")
 """Stands for the bytes: what they say is handed over beside it."""
 STATES = {"sent": "sent", "retry": "retry", "failed": "failed"}
@@ -65,6 +70,9 @@ class Told:
     deaf: int = 0
     plans: int = 0
     overrides: int = 0
+    calendars: int = 0
+    absent: int = 0
+    """How often a schedule was asked of which somebody was away, or that a calendar decided."""
     silences: int = 0
     acknowledgements: int = 0
     looked_at: int = 0
@@ -151,6 +159,9 @@ class Run:
             if one.flaky:
                 self._ask(SetReach(actor=f"person:{one.key}", reach=Reach(person=one.key, bundle_within=0)))
         self._commit()
+        for at in range(self.now, self.until, REREAD):
+            self._at(at, self._read_calendars)
+        self._read_calendars()
         self._make_script()
         said, worked = 0, time.process_time()
         while True:
@@ -169,7 +180,8 @@ class Run:
                 what = f"{said:,} incidents, {self.told.messages:,} messages, {self.told.inputs:,} inputs"
                 say(f"{what}; {each * 1e3:.2f} ms of processor time for each of the last")
         self._commit()
-        self.told.incidents, self.told.steps = self.referee.numbers, self.referee.steps_reached
+        self.told.absent = self.referee.seen.absent
+        self.told.incidents, self.told.steps = self.referee.numbers, self.referee.steps.reached
 
     def _instant(self) -> None:
         """Everything of one instant: what is said, what is due, and whether it was right."""
@@ -417,7 +429,7 @@ class Run:
         self._answering.discard(page.incident)
         rows = (self.engine.state.pages.get(id) for id in page.bundled)
         numbers = dict.fromkeys((page.incident, *(row.incident for row in rows if row is not None)))
-        still = [self.referee.by_number[one] for one in numbers if self._is_open(one)]
+        still = [self.referee.seen.by_number[one] for one in numbers if self._is_open(one)]
         still.sort(key=lambda one: (SEVERITIES.index(one.severity), one.number))
         own = [one for one in still if one.number == page.incident]
         meant = [one for one in still if one.state == "triggered"] or own or still[:1]
@@ -438,7 +450,7 @@ class Run:
             self._at(self.now + self.random.randrange(1, 30) * MINUTE, lambda: self._close(number))
 
     def _is_open(self, number: int) -> bool:
-        case = self.referee.by_number.get(number)
+        case = self.referee.seen.by_number.get(number)
         return case is not None and case.open
 
     def _close(self, number: int) -> None:
@@ -448,7 +460,7 @@ class Run:
         if result.ok is not wanted:
             raise Foul(f"at {self.now}: resolving #{number} answered {result}, open is {wanted}")
         if result.ok:
-            case = self.referee.by_number[number]
+            case = self.referee.seen.by_number[number]
             firing = [alarm.instance for alarm in case.at_home]
             self.referee.resolved_by_hand(number, snooze, self.now)
             self._touch(case.service, case.name)
@@ -482,6 +494,20 @@ class Run:
             return  # nobody stands in for somebody who is not on call then
         self.told.overrides += 1
         self.referee.covered(key, Cover(int(result.id), person, max(start, self.now), end, instead), self.now)
+
+    def _read_calendars(self) -> None:
+        """Every calendar is read; now and then one of them cannot be, and its last copy counts."""
+        land = self.lands[self.edition]
+        low, high = self.now - 45 * DAY, self.now + 205 * DAY
+        said = [(absences(who), who, spans) for who, spans in land.away.items()]
+        for name, rota, entries in said + [(rota_calendar(key), "", spans) for key, spans in land.entries.items()]:
+            near = [one for one in entries if one.start < high and low < one.end]
+            busy = tuple(Busy(one.start, one.end, text=one.person if not rota else "off") for one in near)
+            self._apply(CalendarRead(name, busy))
+            if self.random.random() < 0.1:
+                self._apply(CalendarRead(name, error="it answered 503"))
+            self.told.calendars += 1
+            self.referee.calendar_read(self.now)
 
     def _change_plan(self) -> None:
         self.edition = self.random.randrange(len(self.plans))

@@ -90,9 +90,14 @@ async def test_every_attempt_at_a_page_has_the_same_id_and_its_own_time(catcher:
     Official(SECRET).verify(again.body, again.headers)
 
 
-async def test_a_notice_says_so(catcher: Catcher) -> None:
-    await post(catcher.url, page(address=catcher.url, kind="notice"))
-    assert catcher.requests[0].json()["type"] == "incident.notice"
+@pytest.mark.parametrize(
+    ("kind", "type"),
+    [("page", "page"), ("help", "page"), ("drill", "page"), ("copy", "notice"), ("notice", "notice")],
+)
+async def test_a_receiver_tells_what_rings_and_what_is_only_told(catcher: Catcher, kind: str, type: str) -> None:
+    await post(catcher.url, page(address=catcher.url, kind=kind))
+    told = catcher.requests[0].json()
+    assert (told["type"], told["data"]["kind"]) == (f"incident.{type}", kind)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])

@@ -20,9 +20,11 @@ from tocsin.engine.commands import (
     SetSilence,
     VerifyContact,
 )
+from tocsin.engine.covering import standing
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import (
     AnyInput,
+    CalendarRead,
     Deaf,
     Decided,
     Delivered,
@@ -138,6 +140,9 @@ class World:
         result = self.engine.apply(self.seq, input, self.now, heard, plan).result
         self._take(self.engine.take())
         self.check()
+        if isinstance(input, CalendarRead):  # it was reckoned anew in part
+            state = self.engine.state
+            assert state.standing == standing(self.engine.plan, state.calendars)
         return result
 
     def _take(self, changes: Changes) -> None:

@@ -340,7 +340,7 @@ class FakeCore(CoreClient):
 
     async def firing(self, incident: int = 0) -> Firing:
         self._here()
-        return Firing()
+        return Firing(0)
 
     async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._here()

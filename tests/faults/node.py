@@ -98,7 +98,7 @@ def main() -> None:
             os.dup2(2, 1)
             if point != "-":
                 points.passed = killing(Point(point), moment, title)
-            os._exit(run(core(settings, starter=False), settings))
+            os._exit(run(core(settings), settings))
         print(f"began {pid}", flush=True)
         print(f"ended {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}", flush=True)
 

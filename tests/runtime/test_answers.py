@@ -91,6 +91,24 @@ class Door:
         self.answers = Answers(
             lambda: self.world.engine.state, self.submit, self.apply, self.clock, "https://tocsin.example"
         )
+        self.spoken = 0
+
+    def runs(self) -> Door:
+        """As the world goes: what leaves there is told, and the clocks are one."""
+        self.clock.now = lambda: self.world.now  # type: ignore[method-assign]
+        return self.at("0s")
+
+    def at(self, offset: str) -> Door:
+        """Let time pass until then; what was handed over on the way left at its own time."""
+        until = self.world.at(offset).now
+        for page in self.world.told_pages[self.spoken :]:
+            assert page.handed_at is not None
+            self.clock.now = lambda at=page.handed_at: at  # type: ignore[method-assign,misc]
+            self.answers.spoke(page.channel, page.address, page.bundle or page.id)
+        self.spoken = len(self.world.told_pages)
+        self.clock.now = lambda: self.world.now  # type: ignore[method-assign]
+        assert self.clock.now() == until
+        return self
 
     async def submit(self, command: Acknowledge | AnswerDrill, key: str) -> Result:
         """Decided by the real engine."""
@@ -332,6 +350,32 @@ def test_where_a_page_was_said_is_forgotten_with_it_and_follows_it_to_another_ro
     assert not said._pages and not said._place_of
 
 
+@pytest.mark.parametrize("asked", ["5/", "5/1"])
+def test_what_was_said_in_a_chat_is_found_while_more_is_said_in_it(asked: str) -> None:
+    """The writer's thread notes pages of the very chat that a listener asks about."""
+    said = Said()
+
+    class Sneaky(str):
+        def startswith(self, *args: Any) -> bool:
+            said.note(replace(page, id=page.id + 100))
+            return super().startswith(*args)
+
+        def __eq__(self, other: object) -> bool:
+            said.note(replace(page, id=page.id + 200))
+            return super().__eq__(other)
+
+        __hash__ = str.__hash__
+
+    page = Page(
+        id=1, incident=1, person="ana", channel="telegram", address="5", reason=Reason.STEP_DUE, intended_at=0,
+        next_at=None, provider_id="5/1",
+    )  # fmt: skip
+    said.note(page)
+    page.provider_id = Sneaky("5/1")
+    assert said.at("telegram", asked) == [page]
+    assert len(said.at("telegram", "5/")) > 1
+
+
 async def test_a_provider_that_cannot_be_listened_to_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_WAIT", 0.001)
     for error in (DeafError("it answers 401"), ZeroDivisionError("a fault of the channel")):
@@ -348,23 +392,59 @@ def says(door: Door, yes: bool, by: str = "ana@shop.example", mark: str = "w1") 
     door.box.says = Heard(words=Words(by=by, mark=mark, yes=yes))
 
 
-async def test_a_yes_without_a_number_is_for_the_page_that_waits_where_that_is_clear(door: Door) -> None:
-    world = door.world
+async def test_a_yes_without_a_number_is_for_what_was_said_last(door: Door) -> None:
+    world = door.runs().world
     says(door, yes=True, by="eve@else.example")
     assert (await door.call()).body == b"", "a stranger is told nothing"
     world.at("30s").fires("Slow", job="search")
-    door.clock.now = lambda: world.now  # type: ignore[method-assign]  # as the world goes
+    door.at("30s")
     pages = [one.id for one in world.engine.state.pages.values() if one.address == "ana@shop.example"]
     says(door, yes=True)
     assert (await door.call()).body == f"Reply {pages[0]} or {pages[1]} to acknowledge.".encode()
     assert (await door.call()).body, "whoever says yes believes that they have it"
-    world.at("2m")
+    door.at("2m")
+    assert (await door.call()).body == f"Reply {pages[0]} or {pages[1]} to acknowledge.".encode(), "yes to which?"
+    assert [world.incident(number).state for number in (1, 2)] == ["triggered", "triggered"]
+
+
+async def test_two_that_are_said_in_a_row_answer_one(door: Door) -> None:
+    """"On my way", "ok": the second is about no older page that nobody thought of."""
+    world = door.runs().world
+    world.at("30s").fires("Slow", job="search")
+    door.at("2m")
+    first = next(iter(world.engine.state.pages))
+    says(door, yes=True)
     assert (await door.call()).body == b"You have incident #2."
+    how = f"Reply {first} to acknowledge.".encode()
+    for at, mark in (("2m1s", "w2"), ("2m2s", "w3")):
+        door.at(at)
+        says(door, yes=True, mark=mark)
+        assert (await door.call()).body == how, "what was said last may be that they have #2"
     assert [world.incident(number).state for number in (1, 2)] == ["triggered", "acknowledged"]
-    says(door, yes=True, mark="w2")
-    assert (await door.call()).body == b"You have incident #1."
-    says(door, yes=True, mark="w3")
+    door.at("3m10s")
+    says(door, yes=True, mark="w4")
+    assert (await door.call()).body == b"You have incident #1.", "nothing else was asked, and that was long ago"
+    says(door, yes=True, mark="w5")
     assert (await door.call()).body == b"", "nothing waits for an answer"
+
+
+async def test_a_yes_to_a_notice_answers_no_page(door: Door) -> None:
+    """Nor does one to what was said before Tocsin knew of it."""
+    world = door.runs().world
+    (page,) = (one.id for one in world.engine.state.pages.values() if one.address == "ana@shop.example")
+    door.at("1m30s")
+    door.answers.spoke("email", "ana@shop.example", 99)  # a notice, a code: whatever nobody answers
+    door.at("4m")
+    says(door, yes=True)
+    assert (await door.call()).body == f"Reply {page} to acknowledge.".encode()
+    assert world.incident(1).state == "triggered"
+    other = Door()
+    other.answers.replace({"email": other.box})
+    other.clock.now = lambda: other.world.now  # type: ignore[method-assign]  # a restart: nothing was heard of what left
+    says(other, yes=True)
+    assert (await other.call()).body == f"Reply {page} to acknowledge.".encode()
+    other.answers.replace({})
+    await other.answers.close()
 
 
 async def test_who_says_something_else_is_told_once_how_to_answer(door: Door) -> None:

@@ -67,6 +67,32 @@ def test_who_has_declined_is_not_invited():
     assert [one.emails for one in entries(ics(f"{event}\n{alone}"), NOW).busy] == [()]
 
 
+TURNS = "DTSTART:20261019T080000Z\nDTEND:20261020T080000Z\nRRULE:FREQ=WEEKLY;COUNT=4\nSUMMARY:Ana"
+TURN = "RECURRENCE-ID:20261026T080000Z"
+
+
+@pytest.mark.parametrize(
+    ("changed", "days"),
+    [
+        (f"{TURN}\nDTSTART:20261027T080000Z\nDTEND:20261027T070000Z", [19, 2, 9]),
+        (f"{TURN}\nDTSTART:20261027T080000Z\nDURATION:-PT1H", [19, 2, 9]),
+        (f"{TURN}\nDTSTART:never", [19, 2, 9]),
+        (f"{TURN}\nSUMMARY:without a begin", [19, 2, 9]),
+        (f"{TURN}\nDTSTART:20261027T080000Z\nRRULE:FREQ=SECONDLY", [19, 2, 9]),
+        (f"{TURN.replace(':', ';RANGE=THISANDFUTURE:')}\nDTSTART:20261027T080000Z\nDTEND:20261027T070000Z", [19, 2, 9]),
+        ("RECURRENCE-ID:some day\nDTSTART:20261027T080000Z\nDTEND:20261027T090000Z", [19, 26, 2, 9]),
+    ],
+)
+def test_a_changed_turn_that_makes_no_sense_takes_no_other_with_it(changed, days):
+    """Where it was moved to, nobody can know: it is nobody's. The rest of the rota is who it was."""
+    both = ics(TURNS, changed).replace(b"UID:1@else", b"UID:0@else")
+    found = entries(both, NOW)
+    assert [datetime.fromtimestamp(one.start / SECOND, UTC).day for one in found.busy] == days
+    assert found.unread == 1
+    alone = entries(ics("DTSTART:20261021T080000Z\nDTEND:20261021T090000Z", changed), NOW)
+    assert (len(alone.busy), alone.unread) == (1, 1)
+
+
 @pytest.mark.parametrize(
     "times",
     [

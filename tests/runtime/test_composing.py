@@ -263,3 +263,17 @@ def test_what_is_over_is_not_among_what_fires_and_a_reopened_one_began_when_it_c
     assert "more alert" not in rendering.text(message)
     assert message.since == world.now
     assert "Since 04:10, just now" in rendering.text(message)
+
+
+def test_what_a_silence_covers_is_not_what_a_page_is_about() -> None:
+    world = held(World())
+    for n in range(4):
+        world.fires("Down", job="checkout", instance=f"i{n}")
+    world.silences("job=checkout", 'instance=~"i[0-3]"', for_="4h")
+    world.at("5m").fires("Down", job="checkout", instance="fresh")
+    page = max(world.engine.state.pages.values(), key=lambda one: one.id)
+    members = world.engine.state.members[page.incident]
+    assert (len(members.firing), len(members.silenced)) == (5, 4)
+    message = wanted(world, page)
+    assert message.firing == 1
+    assert len(message.lines) == 1

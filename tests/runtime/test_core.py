@@ -337,7 +337,7 @@ async def test_it_counts_what_fires_and_what_each_silence_keeps_quiet(night: Nig
     await night.fires("Down")
     await night.fires("Other")
     assert night.core.firing(0).count == 2
-    assert night.core.firing(1).count + night.core.firing(2).count == 2
+    assert {night.core.firing(number).count for number in (1, 2)} in ({1}, {0, 2})
     assert night.core.firing(99).count == 0
     ends = night.core._parts.clock.now() + HOUR
     matchers = (parse_matcher("alertname=Other"),)
@@ -709,7 +709,12 @@ async def test_a_small_disk_on_which_no_ballast_fits_opens_intake_again(
     monkeypatch.setattr("tocsin.runtime.ballast.ENOUGH", 1 << 60)
     await night.start()
     night.store.full = True
-    assert await night.fires("Lost") == 503
+    with capture_logs() as logged:
+        assert await night.fires("Lost") == 503
+        for _ in range(5):
+            night.core.upkeep._open_intake()
+    assert [one["event"] for one in logged if "ballast" in one["event"]] == [], "that it is full was said"
+    assert "intake_closed" in {one["event"] for one in logged}
     night.store.full = False
     await until(lambda: not night.core.doors.full)
     assert await night.fires("Heard") == 202

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from tests.engine.world import World
@@ -68,7 +69,8 @@ class Office:
         self.outcomes: list[Delivered] = []
         self.mail, self.hook = Hand(), Hand()
         self.unwanted: set[int] = set()
-        self.delivery = Delivery(self._compose, self._submit)
+        self.left: list[tuple[str, str, int]] = []
+        self.delivery = Delivery(self._compose, self._submit, leaves=lambda *said: self.left.append(said))
         self._number = 0
         self.commits = True
         """Whether outcomes are written down."""
@@ -187,6 +189,17 @@ async def test_a_person_whose_pages_are_slow_delays_nobody_else(office: Office) 
     hung.set()
     await until(lambda: len(office.outcomes) == 101)
     await until(lambda: not office.delivery._sending)
+
+
+async def test_whatever_leaves_is_told_before_it_can_be_answered(office: Office) -> None:
+    """Notices too, and what may have left without an outcome; not what was not needed any more."""
+    office.mail.answer = lambda message: Failed("deadline", "no answer")
+    notice = office.page(kind="notice", address="+34600000000")
+    gone = replace(notice, id=notice.id + 1)
+    office.unwanted.add(gone.id)
+    office.delivery.hand(gone)
+    await until(lambda: len(office.outcomes) == 2)
+    assert office.left == [("mail", "+34600000000", notice.id)]
 
 
 class Hosts(Hand):

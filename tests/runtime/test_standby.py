@@ -71,5 +71,5 @@ async def test_a_node_reads_its_plan_before_it_asks_whether_it_may_write(
 
     monkeypatch.setattr(wiring, "plan_reader", reader)
     monkeypatch.setattr(wiring, "open_writer", lease)
-    assert await wiring.core(Settings(data=tmp_path, environ={}), starter=False) == 0
+    assert await wiring.core(Settings(data=tmp_path, environ={})) == 0
     assert did == ["read", "asked"]

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from bench.simulation.referee import Foul
+from bench.simulation.cases import Foul
 from bench.simulation.run import Size, simulate
-from tocsin.engine import calling, deafness, engine, methods, paging, placing, settling, ticking
+from tocsin.engine import calling, covering, deafness, engine, methods, paging, placing, settling, ticking
 from tocsin.engine.state import State
 from tocsin.escalation.decide import Call, escalate
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import MINUTE
+from tocsin.oncall import standing_in
 from tocsin.oncall.roster import Roster
 from tocsin.silences import silence
 from tocsin.store.sqlite import FILE
@@ -31,7 +32,7 @@ def test_five_years_of_a_thousand_people_break_no_rule(tmp_path):
     assert told.incidents > 4_900
     assert told.steps > 2 * told.incidents
     assert min(told.by_year) > sum(told.by_year) / 7, "something breaks all the time"
-    assert min(told.restarts, told.deaf, told.plans, told.overrides, told.silences, told.refused) >= 5
+    assert min(told.restarts, told.deaf, told.plans, told.overrides, told.absent, told.silences, told.refused) >= 5
     assert {"acknowledged", "waiting_for_answer", "quiet_hours", "silenced", "snoozed"} <= set(told.reasons)
 
 
@@ -59,6 +60,9 @@ FAULTS: dict[str, tuple[object, str, Any]] = {
         Roster, "who", lambda self, at, covers=(), who=Roster.who: who(self, at - 60 * MINUTE, covers)
     ),
     "overrides that do not count": (Roster, "who", lambda self, at, covers=(), who=Roster.who: who(self, at)),
+    "holidays that do not count": (covering, "away_covers", lambda *asked: ()),
+    "somebody who stands in while they are away": (standing_in, "_any", lambda when, person, low, high: False),
+    "entries of a calendar that do not count": (covering, "rota_covers", lambda *asked: ()),
     "pages that are not withdrawn": (paging, "withdraw", lambda *a, **k: None),
     "an acknowledgement that never ends": (settling, "unacknowledge", lambda turn, incident: None),
     "a silence that covers what it does not name": (

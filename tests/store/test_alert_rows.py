@@ -7,17 +7,20 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from tests.store.conftest import Place, Places
 from tests.store.stage import BEGINNING, FILES, PLAN, START, apply, commit, dump, empty
 from tocsin.alerts.alert import Alert
+from tocsin.engine.commands import SetSilence
 from tocsin.engine.engine import Engine
-from tocsin.engine.inputs import Received, Seen
+from tocsin.engine.inputs import Decided, Received, Seen
 from tocsin.engine.state import Counters, Loaded, State
 from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.identity import texts_json
-from tocsin.kernel.instant import DAY, MINUTE, SECOND, Instant, format_rfc3339
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Instant, format_rfc3339
+from tocsin.kernel.matcher import parse_matcher
 from tocsin.runtime.seen import bitmap
 from tocsin.store import alert_rows
 from tocsin.store.reads import Reads, open_engine
@@ -121,6 +124,34 @@ def test_an_alert_that_changed_has_a_row_of_its_own_and_the_others_stay_where_th
     assert sum(map(len, reads.firing_alerts("inbox"))) == MANY - 3
     fifth = reads.alert(5)
     assert fifth is not None and fifth.title == "4 is still down" and fifth.count == 2
+
+
+def test_what_fires_of_an_incident_is_counted_wherever_it_lies(flood: Flood) -> None:
+    """In blocks, in rows of their own; and what a page is about of it, as its message counts that."""
+    reads = Reads(open_engine(flood.place.url))
+
+    def counts() -> set[tuple[int, int]]:
+        found = set()
+        for number, members in flood.engine.state.members.items():
+            about = members.heard or sorted(members.firing)
+            told = reads.heard(number, 3)
+            assert reads.firing(number) == len(members.firing)
+            assert (told.alerts, [one.id for one in told.newest]) == (len(about), about[:-4:-1])
+            found.add((len(members.firing), len(about)))
+        return found
+
+    assert {firing for firing, _ in counts()} != {0}
+    flood.now += MINUTE
+    flood.post([3, 300, 599], ends=-SECOND)
+    matchers = (parse_matcher('n=~"[0-9]*[0-4][0-9]"'),)
+    silence = SetSilence(
+        actor="user:ana", matchers=matchers, author="ana", comment="Known.", starts_at=0, ends_at=flood.now + HOUR
+    )
+    flood.take(Decided(silence, ""))
+    assert any(0 < about < firing for firing, about in counts())
+    everything = (parse_matcher('n=~"[0-9]+"'),)
+    flood.take(Decided(structs.replace(silence, matchers=everything), ""))
+    assert any(about == firing > 0 for firing, about in counts())
 
 
 def test_repetitions_write_no_alert_and_are_seen_all_the_same(flood: Flood) -> None:

@@ -20,7 +20,7 @@ from tocsin.engine.state import Changes
 from tocsin.intake.request import Request
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import DAY, HOUR, SECOND
-from tocsin.store import postgres, sqlite
+from tocsin.store import postgres, sqlite, writer
 from tocsin.store.opening import SchemaError, backup, check, migrate, url_for
 from tocsin.store.postgres import PostgresStore
 from tocsin.store.rows import Journaled
@@ -86,6 +86,55 @@ def test_a_journal_is_kept_beside_much_else_and_then_there_is_rest(
     places.clear()
 
 
+def test_a_storm_at_the_end_of_the_journal_says_nothing_of_all_that_was_before(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """History is for good: what a few large requests take is not what each of the others takes."""
+    for module in (sqlite, postgres):
+        monkeypatch.setattr(module, "JOURNAL_BYTES", 4 * 1024 * 1024)
+    place = places.new()
+    store, life = place.open(), lived([])
+    commit(store, life.engine, life.rows)
+    before = len(life.rows)
+    quiet = [Journaled(before + 1 + n, START + n, Tick()) for n in range(4_000)]
+    store.commit(quiet, Changes(), life.engine.state)
+    storm = [_large(before + 4_001 + n, 16_384) for n in range(100)]
+    for one in storm:
+        store.commit([one], Changes(), life.engine.state)
+    held = len(place.tables()["journal"])
+    for hour in range(3):
+        store.housekeep(START + (hour + 2) * HOUR)
+    assert len(place.tables()["journal"]) == held
+    places.clear()
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [150] * 4_000 + [20_000] * 200,
+        [20_000] * 200 + [150] * 4_000,
+        [150] * 3_000 + [9_000] * 1_000,
+        [150, 9_000] * 500,
+        [700],
+        [700] * 9,
+        [5_000, 200] * 5,
+    ],
+)
+@pytest.mark.parametrize("places_each", [1, 7, 1_000])
+def test_what_the_journal_takes_is_told_about_rightly(sizes: list[int], places_each: int) -> None:
+    db = sqlite3.connect(":memory:")
+    db.execute("CREATE TABLE journal (seq INTEGER PRIMARY KEY, body BLOB)")
+    db.execute("CREATE TABLE parked (id INTEGER PRIMARY KEY, discarded BOOLEAN)")
+    assert writer.journal_bytes(db.execute, "length(body)") == 0
+    db.execute("INSERT INTO parked VALUES (2, false)")
+    db.execute("INSERT INTO journal VALUES (2, zeroblob(50))")  # one of long ago
+    rows = ((1_000_000 + number * places_each, size) for number, size in enumerate(sizes))
+    db.executemany("INSERT INTO journal VALUES (?, zeroblob(?))", rows)
+    real = sum(size + 80 for size in sizes)
+    assert 0.6 * real < writer.journal_bytes(db.execute, "length(body)") < 1.6 * real
+    db.close()
+
+
 def test_a_checkpoint_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk has room again later."""
     asked: list[str] = []
@@ -126,7 +175,7 @@ def test_the_size_of_a_journal_is_told_though_many_requests_lie_in_a_row(postgre
         rows = [Journaled(seq + 1 + one, START + n, _large(0, 700).input) for one in range(60)]
         store.commit(rows, Changes(), life.engine.state)
         seq += len(rows)
-    told = store._select(postgres._JOURNAL_SIZE)[0][0]
+    told = writer.journal_bytes(store._select, "pg_column_size(body)")
     real = store._select("SELECT sum(pg_column_size(body) + 80) FROM journal")[0][0]
     assert 0.7 * real <= told <= 1.4 * real
     store.close()

@@ -12,12 +12,16 @@ from tests.web.night import HOSTILE, NOW, alert
 from tests.web.serving import Site
 from tocsin.access.limits import KeyLimits
 from tocsin.alerts.alert import Alert
+from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine import commands as c
 from tocsin.engine.records import HeardChange
+from tocsin.faces.core import CoreGone
 from tocsin.kernel.identity import texts_json
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
 from tocsin.kernel.matcher import Matcher
 from tocsin.kernel.reason import Reason
+from tocsin.runtime.line import Firing
+from tocsin.runtime.standby import Standby
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
 
@@ -122,6 +126,28 @@ def test_the_room_counts_what_fires_and_shows_it_first_whatever_has_ended_since(
     found += re.findall(r'<a class="t" href="/alerts/(\d+)">', ana.get(more[1].replace("&amp;", "&")).text)
     assert len(found) == len(set(found)) == 601 and "More alerts" not in ana.page
     assert ana.get("/incidents/1044?alerts=all&from=nonsense").status_code == 400
+
+
+def test_where_no_core_counts_what_fires_nobody_is_told_that_nothing_does(site: Site, ana: Browserless) -> None:
+    """Another node writes, or the core is away: that is when people look."""
+    ana.get("/incidents/1042")
+    with_core = re.findall(r"[^>]*firing\.", ana.page)[0], re.findall(r'data-firing="\d"', ana.page)
+    assert "3 firing." in with_core[0]
+    standby = Standby({}, lambda: NOW, paging=True, public_url="")
+
+    async def firing(incident: int = 0) -> Firing:
+        return standby.firing(incident)
+
+    async def away(incident: int = 0) -> Firing:
+        raise CoreGone("the core does not answer")
+
+    for answers in (firing, away):
+        site.core.firing = answers  # type: ignore[method-assign]
+        ana.get("/incidents/1042")
+        assert (re.findall(r"[^>]*firing\.", ana.page)[0], re.findall(r'data-firing="\d"', ana.page)) == with_core
+        ana.get("/silences")
+        said = set(re.findall(r'data-l="Quiet now"><span class="num">([^<]+)<', ana.page))
+        assert "not known" in said and said <= {"not known", "not yet"}
 
 
 def test_a_note_goes_on_the_timeline(site: Site, ana: Browserless) -> None:
@@ -249,6 +275,13 @@ def test_an_alert_that_no_silence_can_mean_offers_to_put_its_incident_off(site: 
     assert link is not None
     assert '<details id="moves" class="when-open" open>' in ana.get(link[1]).text
     assert ">Silence it</a>" in ana.get("/alerts/7").text and "no silence can mean" not in ana.page
+
+
+def test_a_heartbeat_that_was_never_heard_says_so_beside_its_service(site: Site, ana: Browserless) -> None:
+    assert "Not heard from yet" not in ana.get("/services").text
+    site.night.put(Heartbeat(service="orders-batch", name="nightly-export", declared_at=NOW - 30 * HOUR))
+    page = " ".join(re.sub(r"<[^>]+>", "", ana.get("/services").text).split())
+    assert "nightly-export: Not heard from yet, in the plan since Sun 18 Oct, 21:31" in page
 
 
 def test_a_key_is_shown_once_with_lines_to_paste(site: Site, ana: Browserless) -> None:

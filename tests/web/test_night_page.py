@@ -227,6 +227,22 @@ def test_it_says_how_many_fire_and_since_when_they_do(site: Site, http: httpx2.C
     assert ", 5\u00a0min after it began." in http.get(PATH).text
 
 
+def test_what_a_silence_covers_counts_as_little_as_in_the_message(site: Site, http: httpx2.Client) -> None:
+    """Unless it covers all of it: then that is what the page is about."""
+    fired = [alert for alert in site.night.bodies(tables.alerts, Alert) if alert.incident == 1042 and alert.firing]
+    quiet = [structs.replace(one, own_title=f"Quiet {one.id}", silences=("s-1",)) for one in fired]
+    loud = [structs.replace(fired[0], id=9000 + n, key=f"k{n}", own_title=f"Loud {n}") for n in range(2)]
+    one = site.night.incident(1042)
+    one.alerts = 300
+    site.night.put(one, *quiet, *loud)
+    page = http.get(PATH).text
+    assert "2 of " in page and "Quiet" not in page
+    assert page.index("Loud 1") < page.index("Loud 0"), "the newest first"
+    site.night.put(*(structs.replace(one, silences=("s-1",)) for one in loud))
+    page = http.get(PATH).text
+    assert f"{len(fired) + 2} of " in page and "Quiet" in page
+
+
 @pytest.mark.usefixtures("unreadable")
 def test_without_a_database_one_of_several_answers_is_told_as_what_it_is(site: Site, http: httpx2.Client) -> None:
     noted = "Noted: 1 of 2 have incident #1042; the others are still paged"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -308,6 +309,13 @@ def test_in_a_room_with_alerts_about_several_targets_a_person_says_on_which_code
     assert site.core.asked[-1] == c.StartRun(
         actor="person:ana", playbook="free-memory", incident=1042, role="admin"
     )
+    many = {f"server-{number}": "cart" for number in range(30)}
+    ana.send("/incidents/1042/run", playbook=urlencode({"playbook": "x", **{f"on-{name}": "cart" for name in many}}))
+    assert site.core.asked[-1] == c.StartRun(
+        actor="person:ana", playbook="x", incident=1042, targets=many, role="admin"
+    )
+    assert ana.send("/incidents/1042/run", playbook="x=1&" * 2_000).status_code < 500
+    assert site.core.asked[-1] == c.StartRun(actor="person:ana", playbook="", incident=1042, role="admin")
 
 
 def test_a_playbook_is_run_without_an_incident_and_a_refusal_is_said(

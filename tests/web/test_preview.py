@@ -58,6 +58,22 @@ def test_a_plan_that_waits_is_said_on_the_page_and_drawn(
     assert site.core.reloads == [("person:ana", version)]
 
 
+def test_turns_of_hours_are_drawn_day_by_day(site: Site, ana: Browserless, folder: dict[str, bytes]) -> None:
+    """In a line for a week a turn of two hours is a stripe without a name."""
+    weekly = "rotate: [ana, ben], every: week, handoff: Mon 09:00"
+    hourly = TEXT.replace(weekly, "rotate: [ana, mei, ben], every: 2h, handoff: 09:00")
+    ana.get("/oncall/preview?file=tocsin.yaml")
+    for text, parts in ((hourly, 4), (CHANGED, 7)):
+        ana.send("/oncall/preview", name="tocsin.yaml", text=text)
+        short = parts == 4
+        assert ("Turns are short here, so each line is a day." in shown(ana.page)) == short
+        lanes = ana.page.split('<svg class="lane')[1:]
+        assert len(lanes) == 2 * (7 if short else 4)
+        assert {lane.count('class="day"') for lane in lanes} == {parts - 1}
+    ana.send("/oncall/preview", name="tocsin.yaml", text=hourly)
+    assert "shop-primary, Tue 20 Oct to Mon 26 Oct" in shown(ana.page)
+
+
 def test_a_plan_that_waits_with_errors_cannot_be_put_in_force(ana: Browserless, folder: dict[str, bytes]) -> None:
     folder["tocsin.yaml"] = (CHANGED + f"  nowhere: {{escalation: {HOSTILE!r}}}\n").encode()
     page = ana.get("/oncall/preview").text

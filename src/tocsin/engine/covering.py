@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 from tocsin.engine.inputs import CalendarRead
 from tocsin.engine.state import State
@@ -20,40 +20,62 @@ from tocsin.oncall.zone import said
 from tocsin.plan.model import Covers, Plan
 
 
-def standing(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, tuple[Cover, ...]]:
-    """What calendars do to schedules, by schedule. The same for the same plan and calendars, whatever the time."""
+def standing(
+    plan: Plan, calendars: Mapping[str, Imported], was: Covers | None = None, changed: str = ""
+) -> dict[str, tuple[Cover, ...]]:
+    """What calendars do to schedules, by schedule. The same for the same plan and calendars, whatever the time.
+
+    ``was``: what it was by the same plan before the calendar ``changed`` was read, which changes no other schedules.
+    """
     if not any(one.busy for one in calendars.values()):
         return {}
-    found = _said(plan, calendars)
-    away = _away(plan, calendars)
-    beside: dict[str, dict[str, None]] = {}  # schedules that are paged before or after a schedule
-    for one in plan.escalations.values() if away else ():
-        for first, second in one.successive():
-            beside.setdefault(first, {})[second] = beside.setdefault(second, {})[first] = None
+    keys = plan.rosters.keys() if was is None else _concerned(plan, changed)
+    found = {key: covers for key, covers in (was or {}).items() if key not in keys}
+    found.update(_said(plan, calendars, keys))
+    away = _away(plan, calendars, keys)
     for key, roster in plan.rosters.items():
         spans = merged(sorted(span for one in roster.schedule.people() for span in away.get(one, ())))
-        if not spans:
+        if key not in keys or not spans:
             continue
         others: dict[str, list[Span]] = {}
-        for other in beside.get(key, ()):
+        for other in plan.paged_beside.get(key, ()):
             on = held(plan.rosters[other], found.get(other, ()), spans) if other in plan.rosters else {}
             for person, its in on.items():
                 others[person] = merged(sorted([*others.get(person, ()), *its]))
         covers = found.get(key, ())
         made = away_covers(roster, away, spans[0][0], spans[-1][1], covers, others)
         found[key] = (*covers, *made)
+    return {key: found[key] for key in plan.rosters if key in found}
+
+
+def calendars_of(plan: Plan, key: str) -> set[str]:
+    """The calendars that have a say in a schedule, by its layers or by when its people are away."""
+    schedule, people = plan.schedules[key], plan.people
+    theirs = (people[one].holidays for one in schedule.people() if one in people)
+    return {*schedule.calendars, *(name for names in theirs for name in names)}
+
+
+def _concerned(plan: Plan, calendar: str) -> Set[str]:
+    """The schedules a calendar has a say in, and those whose stand-ins hang on who is on call by these."""
+    left = [key for key in plan.rosters if calendar in calendars_of(plan, key)]
+    found: set[str] = set()
+    while left:
+        key = left.pop()
+        if key not in found:
+            found.add(key)
+            left += plan.paged_beside.get(key, ())
     return found
 
 
-def _said(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, tuple[Cover, ...]]:
-    """What calendars say of schedules, by schedule, except who is away."""
-    names = names_of(plan)
+def _said(plan: Plan, calendars: Mapping[str, Imported], keys: Set[str]) -> dict[str, tuple[Cover, ...]]:
+    """What calendars say of some schedules, by schedule, except who is away."""
+    names = names_of(plan) if any(plan.schedules[key].rotas for key in keys) else None
     rotas: dict[tuple[str, str, int, int | None], list[Cover]] = {}  # many schedules may lie under one calendar
     found: dict[str, tuple[Cover, ...]] = {}
     for key, schedule in plan.schedules.items():
-        covers = list(_shut_layers(schedule, calendars))
-        for place, (layer, name) in enumerate(schedule.rotas):
-            if name not in calendars:
+        covers = list(_shut_layers(schedule, calendars)) if key in keys else []
+        for place, (layer, name) in enumerate(schedule.rotas if key in keys else ()):
+            if name not in calendars or names is None:
                 continue
             asked = name, schedule.timezone, place, layer
             if asked not in rotas:
@@ -83,10 +105,14 @@ def laid_over(standing: Covers, overrides: dict[int, Override]) -> dict[str, tup
     return {key: (*standing.get(key, ()), *made.get(key, ())) for key in dict.fromkeys((*standing, *made))}
 
 
-def _away(plan: Plan, calendars: Mapping[str, Imported]) -> dict[str, list[tuple[Instant, Instant]]]:
+def _away(
+    plan: Plan, calendars: Mapping[str, Imported], keys: Set[str]
+) -> dict[str, list[tuple[Instant, Instant]]]:
+    """When people of some schedules are away."""
     found: dict[str, list[tuple[Instant, Instant]]] = {}
     drawn: dict[tuple[str, str], list[tuple[Instant, Instant]]] = {}  # many people may have one calendar
-    for person in plan.people.values():
+    names = dict.fromkeys(one for key in plan.rosters if key in keys for one in plan.schedules[key].people())
+    for person in (plan.people[name] for name in names if name in plan.people):
         asked = [(name, person.timezone) for name in person.holidays if name in calendars]
         for name, timezone in asked:
             if (name, timezone) not in drawn:
@@ -168,11 +194,12 @@ def read(turn: Turn, told: CalendarRead) -> None:
     turn.state.calendars[told.name] = turn.changes.calendars[told.name] = known
     turn.changes.dropped_calendars.discard(told.name)
     if not told.error:
-        renew(turn.state, turn.plan)
+        turn.state.standing = standing(turn.plan, turn.state.calendars, turn.state.standing, told.name)
+        lay_over(turn.state)
 
 
 def renew(state: State, plan: Plan) -> None:
-    """Calendars or the plan changed: what they do to schedules is reckoned anew."""
+    """The plan changed: what calendars do to schedules is reckoned anew."""
     state.standing = standing(plan, state.calendars)
     lay_over(state)
 

@@ -90,7 +90,7 @@ def calendar_read(turn: Turn, calendar: str) -> None:
     """A calendar says something new: handoffs of the schedules it has a say in may be others."""
     for key in turn.plan.schedules:
         duty = turn.state.duties.get(handoff_of(key))
-        if duty is None or calendar not in _calendars(turn, key):
+        if duty is None or calendar not in covering.calendars_of(turn.plan, key):
             continue
         if duty.at is not None and duty.at <= turn.now:
             ring(turn, duty)
@@ -127,19 +127,12 @@ def _on(turn: Turn, key: str) -> tuple[str, ...] | None:
     return tuple(sorted(shift.person for shift in roster.who(turn.now, turn.plan.covers_for(key, turn.state.covers))))
 
 
-def _calendars(turn: Turn, key: str) -> set[str]:
-    """The calendars that have a say in a schedule, by its layers or by when its people are away."""
-    schedule, people = turn.plan.schedules[key], turn.plan.people
-    theirs = (people[one].holidays for one in schedule.people() if one in people)
-    return {*schedule.calendars, *(name for names in theirs for name in names)}
-
-
 def awaits(turn: Turn, key: str) -> bool:
     """Whether a calendar of a schedule is yet to be read: until it is, or fails, who is on call is not known."""
     if key not in turn.plan.schedules or not turn.plan.calendars:
         return False
     known = turn.state.calendars
-    asked = (known.get(name) for name in _calendars(turn, key) if name in turn.plan.calendars)
+    asked = (known.get(name) for name in covering.calendars_of(turn.plan, key) if name in turn.plan.calendars)
     return any(one is None or (one.read_at is None and one.failing_since is None) for one in asked)
 
 
@@ -233,8 +226,8 @@ def _look(turn: Turn, duty: Duty, why: str, *, new: bool = False) -> None:
     ``new``: the schedule is. Whoever others have for all that time is told of it by their rules for low urgency.
     """
     key, now = duty.schedule, turn.now
-    names = _on(turn, key)
-    if names is None or duty.quiet:
+    names = _on(turn, key) if not duty.quiet else None
+    if names is None:
         return
     until = duty.known_until(now)
     due = duty.at is not None and duty.at <= now

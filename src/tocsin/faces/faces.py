@@ -172,9 +172,10 @@ class Faces:
         """
         try:
             async with asyncio.timeout(WEIGHED_WITHIN):
-                return await self.core.firing(incident)
+                found = await self.core.firing(incident)
         except (CoreGone, TimeoutError):
             return None
+        return found if found.count is not None else None
 
     async def plan(self) -> Plan | None:
         """The plan in force, read once per version; None before the first."""

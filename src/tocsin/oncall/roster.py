@@ -13,11 +13,11 @@ from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 from tocsin.kernel.instant import DAY, Instant
+from tocsin.oncall.drawn import Drawing, Piece
 from tocsin.oncall.override import Cover
 from tocsin.oncall.schedule import Layer, Schedule
 from tocsin.oncall.zone import DAY_OF, MONDAY, WEEK_OF, wall_of, zone
 
-_STRETCHES_KEPT: Final = 64
 _LOOKED_AHEAD: Final = 366 * DAY
 
 Span = tuple[Instant, Instant]
@@ -53,14 +53,14 @@ class Roster:
         self.schedule = schedule
         for layer in schedule.layers:
             zone(layer.timezone)  # read now, not when somebody has to be paged
-        short = any(0 < layer.length.minutes < DAY_OF for layer in schedule.layers)
+        short = any(0 < layer.length.minutes < DAY_OF // 4 for layer in schedule.layers)
         self._stretch = DAY if short else 7 * DAY
         """So much is drawn up at once: not many shifts, and not the same one every day."""
-        self._known: dict[tuple[int, tuple[Cover, ...]], tuple[Shift, ...]] = {}
+        self._drawing = Drawing()
 
     def who(self, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
         """Who is on call at an instant, each person once; () for nobody."""
-        return _each_once([shift for shift in self._drawn(at, covers) if shift.start <= at < shift.end])
+        return self._drawn(at, covers).who(at)
 
     def drawn(
         self, start: Instant, end: Instant, covers: tuple[Cover, ...] = ()
@@ -72,19 +72,14 @@ class Roster:
         at = start
         while at < end:
             over = min((at // self._stretch + 1) * self._stretch, end)
-            yield (at, over), self._drawn(at, covers)
+            yield (at, over), self._drawn(at, covers).shifts
             at = over
 
-    def _drawn(self, at: Instant, covers: tuple[Cover, ...]) -> tuple[Shift, ...]:
-        """The shifts of the stretch of time that an instant lies in."""
-        place = at // self._stretch, covers
-        shifts = self._known.get(place)
-        if shifts is None:
-            if len(self._known) >= _STRETCHES_KEPT:
-                self._known.clear()
-            start = place[0] * self._stretch
-            shifts = self._known[place] = self.shifts(start, start + self._stretch, covers)
-        return shifts
+    def _drawn(self, at: Instant, covers: tuple[Cover, ...]) -> Piece:
+        """The piece of time that an instant lies in."""
+        place = at // self._stretch
+        start = place * self._stretch
+        return self._drawing.by(covers).piece(place, lambda: self.shifts(start, start + self._stretch, covers))
 
     def until(self, shift: Shift, covers: tuple[Cover, ...] = ()) -> Instant | None:
         """Until when whoever has a shift stays on call without a break, by shifts that follow it too; None: a year on.
@@ -156,7 +151,7 @@ class Roster:
 
     def _planned(self, at: Instant, covers: tuple[Cover, ...]) -> tuple[Shift, ...]:
         """Who is on call by the layers, whoever takes their places; without layers that are closed."""
-        return self.who(at, tuple(one for one in covers if not one.person))
+        return self.who(at, self._drawing.by(covers).layers)
 
     def _shifts(self, start: Instant, end: Instant, shut: Mapping[int, list[Span]]) -> list[Shift]:
         """What the layers make of a range. A layer is seen where none above it applies."""
@@ -286,13 +281,6 @@ def _turn(shift: Shift) -> int:
 
 def _by_begin(shift: Shift) -> tuple[Instant, int, int]:
     return shift.start, -shift.layer, shift.turn
-
-
-def _each_once(shifts: list[Shift]) -> tuple[Shift, ...]:
-    found: dict[str, Shift] = {}
-    for shift in shifts:
-        found.setdefault(shift.person, shift)
-    return tuple(found.values())
 
 
 def own_shifts(layer: Layer, place: int, start: Instant, end: Instant, shut: Sequence[Span] = ()) -> list[Shift]:

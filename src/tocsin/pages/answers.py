@@ -132,17 +132,9 @@ def meant(pages: Sequence[Page], written: Instant) -> Sequence[Page]:
     return maybe[:1] if len({page.incident for page in maybe}) == 1 else maybe
 
 
-def named_by(words: Words, waiting: Sequence[Page], now: Instant) -> Page | str:
-    """The page that words without a number are an answer to, or what to say to whoever wrote them.
-
-    ``waiting``: the pages that left for their address and wait for an answer, oldest first, of one message the one
-    whose number stands in it. Nothing tells when words were written: what left within the last minute may not have been
-    read.
-    """
-    found = meant(waiting, now - CLOCKS) if words.yes else ()
-    if len(found) == 1:
-        return found[0]
-    numbers = [str(page.id) for page in found or waiting][-MOST_NUMBERS:]
+def how_to_answer(waiting: Sequence[Page]) -> str:
+    """What somebody is told whose words name no page, of the pages that left for their address and wait; "" of none."""
+    numbers = [str(page.id) for page in waiting][-MOST_NUMBERS:]
     if not numbers:
         return ""
     either = f"{', '.join(numbers[:-1])} or {numbers[-1]}" if len(numbers) > 1 else numbers[0]

@@ -37,12 +37,15 @@ class Said:
                 del self._pages[place]
 
     def at(self, channel: str, provider_id: str) -> list[Page]:
-        """The pages of that provider's id, ``chat/message``, or of all ids that begin with ``chat/``; oldest first."""
-        there = self._pages.get(_place(channel, provider_id), {})
+        """The pages of that provider's id, ``chat/message``, or of all ids that begin with ``chat/``; oldest first.
+
+        From any thread: what may change meanwhile is copied in one step.
+        """
+        there = list(self._pages.get(_place(channel, provider_id), {}).values())
         if provider_id.endswith("/"):
-            found = [page for page in there.values() if page.provider_id.startswith(provider_id)]
+            found = [page for page in there if page.provider_id.startswith(provider_id)]
         else:
-            found = [page for page in there.values() if page.provider_id == provider_id]
+            found = [page for page in there if page.provider_id == provider_id]
         return sorted(found, key=lambda page: page.id)
 
 

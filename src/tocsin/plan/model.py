@@ -329,8 +329,31 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return own if own != "UTC" else self.timezone
 
     def covers_for(self, schedule: str, covers: Covers) -> tuple[Cover, ...]:
-        """The overrides of a schedule whose person is in the plan: who has left takes nobody's place."""
-        return tuple(one for one in covers.get(schedule, ()) if not one.person or one.person in self.people)
+        """The overrides of a schedule whose person is in the plan: who has left takes nobody's place.
+
+        The very same as the last time while nothing changed, by which rosters know them.
+        """
+        asked = covers.get(schedule, ())
+        known = self._covers_of.get(schedule)
+        if known is None or known[0] is not asked:
+            left = all(not one.person or one.person in self.people for one in asked)
+            kept = asked if left else tuple(one for one in asked if not one.person or one.person in self.people)
+            known = self._covers_of[schedule] = asked, kept
+        return known[1]
+
+    @cached_property
+    def paged_beside(self) -> dict[str, dict[str, None]]:
+        """By schedule, those that an escalation pages before or after it."""
+        found: dict[str, dict[str, None]] = {}
+        for one in self.escalations.values():
+            for first, second in one.successive():
+                found.setdefault(first, {})[second] = found.setdefault(second, {})[first] = None
+        return found
+
+    @cached_property
+    def _covers_of(self) -> dict[str, tuple[tuple[Cover, ...], tuple[Cover, ...]]]:
+        """By schedule: the covers that were asked about last, and those of them that count."""
+        return {}
 
     def on_schedule(self, schedule: str, covers: Covers, now: Instant) -> tuple[str, ...]:
         """Everybody who has turns on a schedule: in its layers, or by what calendars from elsewhere say from now on."""

@@ -24,9 +24,22 @@ from tocsin.intake.request import Limits, Reply
 from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import SECOND
-from tocsin.pages.answers import Answer, Call, Called, DeafError, Got, Heard, Listening, Taken, Words, named_by, refusal
+from tocsin.pages.answers import (
+    Answer,
+    Call,
+    Called,
+    DeafError,
+    Got,
+    Heard,
+    Listening,
+    Taken,
+    Words,
+    how_to_answer,
+    refusal,
+)
 from tocsin.pages.ledger import ASKING, Page, tells
 from tocsin.pages.message import Channel
+from tocsin.pages.spoken import Spoken, answered_by_yes
 from tocsin.runtime.begun import ended
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.jobs import Job
@@ -70,10 +83,15 @@ class Answers:
         self._calls: set[asyncio.Task[None]] = set()
         self._under_way: Counter[str] = Counter()
         """How many of them there are of a channel and kind: receipts that wait keep no answer out."""
+        self._spoken = Spoken()
         self._told_how: set[int] = set()
         """Pages whose people were told how to answer, since they wrote something else."""
         self._unwritten: dict[str, str] = {}
         """What was said to answers that are in memory alone: told again meanwhile, they are not judged again."""
+
+    def spoke(self, channel: str, address: str, page: int) -> None:
+        """A message leaves; ``page`` is the number in it, be it one that nobody can answer."""
+        self._spoken.note(channel, address, page, self._clock.now())
 
     def replace(self, channels: Mapping[str, Channel]) -> None:
         """Hear these channels from now on."""
@@ -185,24 +203,32 @@ class Answers:
             return await self._understood(name, channel, heard.words)
         if heard.answer is None:
             return heard.reply
-        return await channel.thank(heard.answer, await self.take(name, heard.answer))
+        return await self._thank(name, channel, heard.answer, await self.take(name, heard.answer))
+
+    async def _thank(self, name: str, channel: Called, answer: Answer, taken: Taken, asks: int = 0) -> Reply:
+        """Say what came of it. ``asks``: the one page that this asks them to answer."""
+        if not taken.stranger:
+            self._spoken.note(name, answer.by, asks, self._clock.now())
+        return await channel.thank(answer, taken)
 
     async def _understood(self, name: str, channel: Called, words: Words) -> Reply:
-        """What somebody wrote without a number: an answer where it is clear to what, else they are told how.
+        """What somebody wrote without a number: a yes answers what was said last; else they are told how.
 
         Who says something else than yes is told so once for each page: it costs money.
         """
-        now = self._clock.now()
         waiting = self._waiting(name, words.by)
-        found = named_by(words, waiting, now)
-        if isinstance(found, Page):
-            answer = Answer(page=found.id, by=words.by, mark=words.mark)
-            return await channel.thank(answer, await self.take(name, answer))
+        said = self._spoken.lately(name, words.by, self._clock.now())
+        page = answered_by_yes(said, waiting) if words.yes else None
+        if page is not None:
+            answer = Answer(page=page.id, by=words.by, mark=words.mark)
+            return await self._thank(name, channel, answer, await self.take(name, answer))
         told = {page.id for page in waiting} - self._told_how
         self._told_how = (self._told_how & self._state().pages.keys()) | told
-        nothing = not found or not (told or words.yes)  # who says yes believes that they have it
-        taken = Taken(False, "" if nothing else found, stranger=nothing)
-        return await channel.thank(Answer(page=0, by=words.by, mark=words.mark), taken)
+        how = how_to_answer(waiting)
+        nothing = not how or not (told or words.yes)  # who says yes believes that they have it
+        taken = Taken(False, "" if nothing else how, stranger=nothing)
+        asks = waiting[0].id if len(waiting) == 1 else 0
+        return await self._thank(name, channel, Answer(page=0, by=words.by, mark=words.mark), taken, asks)
 
     def _waiting(self, name: str, address: str) -> list[Page]:
         """The pages that left for an address and wait for an answer, the oldest first; of one message the first."""

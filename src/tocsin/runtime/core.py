@@ -83,7 +83,9 @@ class Core:
         self._own = OwnRequests(
             self.doors, parts.sources, parts.clock, lambda: self._plan, lambda: self.writer.engine.state
         )
-        self.delivery = Delivery(self._compose, self.writer.urgent, self._severity)
+        self.delivery = Delivery(
+            self._compose, self.writer.urgent, self._severity, lambda *said: self.answers.spoke(*said)
+        )
         self.upkeep = Upkeep(
             self.writer,
             self.doors,

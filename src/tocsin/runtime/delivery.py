@@ -40,13 +40,18 @@ class Delivery:
     """Hands pages to channels. ``replace`` when the plan changes; ``submit`` takes outcomes back.
 
     ``severity`` gives the gravest of what a page is about, "" when that is no incident: of two that wait the graver
-    goes first.
+    goes first. ``leaves`` is told of whatever leaves: its channel, address and number.
     """
 
     def __init__(
-        self, compose: Compose, submit: Callable[[Job], None], severity: Callable[[Page], str] = lambda page: ""
+        self,
+        compose: Compose,
+        submit: Callable[[Job], None],
+        severity: Callable[[Page], str] = lambda page: "",
+        leaves: Callable[[str, str, int], None] = lambda channel, address, page: None,
     ) -> None:
         self._compose = compose
+        self._leaves = leaves
         self._submit = submit
         self._severity = severity
         self._channels: dict[str, Channel] = {}
@@ -186,6 +191,7 @@ class Delivery:
             if message is None:
                 return None
             points.passed(Point.CHECKED, page)
+            self._leaves(name, message.address, message.page)
             answer = await asyncio.wait_for(channel.send(message), DEADLINE)
             points.passed(Point.ANSWERED, page)
         except TimeoutError:

@@ -30,7 +30,8 @@ NOT_OF_DAYS = ("BYYEARDAY", "BYWEEKNO", "BYSETPOS", "BYEASTER")
 WEEK = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 WITHIN = 15.0
 """Seconds of work for the whole of it."""
-DATES = ("DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "RRULE", "RDATE", "EXDATE")
+CHANGES_ONE, CANCELLED = "RECURRENCE-ID", "CANCELLED"
+DATES = ("DTSTART", "DTEND", "DURATION", CHANGES_ONE, "RRULE", "RDATE", "EXDATE")
 KEPT = frozenset({*DATES, "UID", "SEQUENCE", "SUMMARY", "STATUS", "ATTENDEE"})
 
 
@@ -71,22 +72,60 @@ def entries(raw: bytes, now: Instant) -> Drawn:
         if thread_time() - began > WITHIN:
             raise NotACalendar("takes too long to draw out")
         try:
-            cost = sum(_bounded(event, now) for event in group)
+            known, lost, cost = _series(group, now)
             if (steps := steps + cost) > MOST_STEPS_OF_ALL:
                 raise NotACalendar("takes too long to draw out: its events recur since too long ago")
-            drawn = list(islice(_draw(calendar, group, now), MOST_ENTRIES + 1))
+            drawn = list(islice(_draw(calendar, known, now), MOST_ENTRIES + 1))
         except NotACalendar:
             raise
         except Exception as error:  # noqa: BLE001  # one event that makes no sense to a library takes no other with it
             unread, why = unread + len(group), str(error)[:200]
             continue
-        busy += drawn
+        busy, unread = busy + drawn, unread + lost
         if len(busy) > MOST_ENTRIES:
             days = (AHEAD + BEHIND) // (1440 * MINUTE)
             raise NotACalendar(f"has more than {MOST_ENTRIES:,} entries in {days} days")
     if unread == len(events) > 0:
         raise NotACalendar(f"cannot be drawn out: {why}")
     return Drawn(tuple(sorted(busy, key=lambda one: (one.start, one.end, one.text))), unread)
+
+
+def _series(group: list[Any], now: Instant) -> tuple[list[Any], int, int]:
+    """The events of a series to draw, how many of it make no sense, and in how many steps it can be drawn out.
+
+    What was to change one occurrence and makes no sense takes that one away: where it went, nobody can know. The others
+    stay. Raises ValueError where the series itself makes none.
+    """
+    known: list[Any] = []
+    lost, steps = 0, 0
+    for event in group:
+        try:
+            steps += _bounded(event, now)
+            known.append(event)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            lost += 1
+            if CHANGES_ONE not in event or lost == len(group):
+                raise
+            known += _taken_away(event)
+    return known, lost, steps
+
+
+def _taken_away(event: Any) -> Iterator[Any]:
+    """The occurrence that an event was to change, as cancelled; nothing where it does not say which that is."""
+    from icalendar import Event
+    from icalendar.prop import vDDDTypes
+
+    if CHANGES_ONE in dict(event.errors):
+        return
+    gone = Event()
+    for name in ("UID", "SEQUENCE"):
+        if name in event:
+            gone[name] = event[name]
+    gone[CHANGES_ONE] = event[CHANGES_ONE]
+    gone[CHANGES_ONE].params.pop("RANGE", None)  # what it was to say of those that follow makes no sense either
+    gone["DTSTART"] = vDDDTypes(event[CHANGES_ONE].dt)
+    gone["STATUS"] = CANCELLED
+    yield gone
 
 
 def _bounded(event: Any, now: Instant) -> int:
@@ -218,7 +257,7 @@ def _draw(calendar: Any, group: list[Any], now: Instant) -> Iterator[Busy]:
 
 
 def _entry(event: Any) -> Iterator[Busy]:
-    if str(event.get("STATUS", "")).upper() == "CANCELLED" or event.get("DTSTART") is None:
+    if str(event.get("STATUS", "")).upper() == CANCELLED or event.get("DTSTART") is None:
         return
     start, end = event.start, event.end
     text = " ".join(str(event.get("SUMMARY", "")).split())[:LONGEST_TEXT]

@@ -161,9 +161,12 @@ class Weighing(Struct, frozen=True):
 
 
 class Firing(Struct, frozen=True):
-    """The answer to AskFiring: how many alerts fire, and how many of them each silence keeps quiet, by its id."""
+    """The answer to AskFiring: how many alerts fire, and how many of them each silence keeps quiet, by its id.
 
-    count: int = 0
+    ``count`` is None where nobody counts: on a node that stands by.
+    """
+
+    count: int | None = None
     quiet: dict[str, int] = {}
 
 

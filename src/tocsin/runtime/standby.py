@@ -131,7 +131,7 @@ class Standby:
         return Weighing(why=self.why)
 
     def firing(self, incident: int) -> Firing:
-        """Nothing is counted here."""
+        """Nothing is counted here, which is not that nothing fires."""
         return Firing()
 
     def known(self, token: bytes, user: int) -> Known:

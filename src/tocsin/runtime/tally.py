@@ -21,7 +21,7 @@ def firing(state: State, incident: int) -> Firing:
         return Firing(len(alive), _quiet(alert for alert in alive if alert.silences))
     members = state.members.get(incident)
     if members is None:
-        return Firing()
+        return Firing(0)
     silenced = (state.alerts.get(id) for id in list(members.silenced))
     return Firing(len(members.firing), _quiet(alert for alert in silenced if alert is not None))
 

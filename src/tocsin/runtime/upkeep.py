@@ -81,9 +81,9 @@ class Upkeep:
         """On a full disk let the ballast go, so that what pages people can be written down. What else keeps the
         database from taking anything is over when it takes something: room has no part in it.
         """
-        if self._doors.full and self._writer.no_room and not self._held:
-            self._held = self.ballast.release()
-            log.error("ballast_let_go", why="the disk is full", there_was_one=self._held)
+        if self._doors.full and self._writer.no_room and not self._held and self.ballast.release():
+            self._held = True
+            log.error("ballast_let_go", why="the disk is full")
 
     def _open_intake(self) -> None:
         self._make_room()

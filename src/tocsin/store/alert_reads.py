@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from heapq import heappush, heapreplace
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +20,13 @@ _FIRING = and_(literal_column("live"), tables.alerts.c.state == "firing")
 """What fires is live. The bare column is what the partial index is made of, so that it is provably enough."""
 
 _alert = msgspec.json.Decoder(Alert)
+
+
+class Counted(NamedTuple):
+    """So many alerts, and the newest of them."""
+
+    alerts: int
+    newest: list[Alert]
 
 
 class Wanted(NamedTuple):
@@ -48,6 +58,20 @@ class Wanted(NamedTuple):
         own = select(func.count()).select_from(table).where(table.c.workspace == self.workspace, _FIRING)
         count = connection.execute(own.where(table.c.incident == self.incident)).scalar_one()
         return int(count) + sum(1 for _ in self._together(connection, None, sys.maxsize))
+
+    def heard(self, connection: Connection, most: int) -> Counted:
+        """The firing alerts of an incident that a page is about, and at most ``most`` of them: those that no silence
+        covers; where each is covered, all.
+        """
+        every, heard = _Tally(most), _Tally(most)
+        wanted = self._replace(state="firing")
+        for _, alert in chain(
+            wanted._own(connection, None, sys.maxsize), wanted._together(connection, None, sys.maxsize)
+        ):
+            every.add(alert)
+            if not alert.silences:
+                heard.add(alert)
+        return (heard if heard.count else every).counted
 
     def _own(self, connection: Connection, before: int | None, count: int) -> Iterator[tuple[int, Alert]]:
         """Those that have a row of their own."""
@@ -93,3 +117,23 @@ class Wanted(NamedTuple):
                 ):
                     given += 1
                     yield alert.id, alert
+
+
+class _Tally:
+    """Counts alerts, and keeps the newest of them."""
+
+    def __init__(self, most: int) -> None:
+        self.count = 0
+        self._most = most
+        self._newest: list[tuple[int, Alert]] = []
+
+    def add(self, alert: Alert) -> None:
+        self.count += 1
+        if len(self._newest) < self._most:
+            heappush(self._newest, (alert.id, alert))
+        elif self._newest and self._newest[0][0] < alert.id:
+            heapreplace(self._newest, (alert.id, alert))
+
+    @property
+    def counted(self) -> Counted:
+        return Counted(self.count, [alert for _, alert in sorted(self._newest, reverse=True, key=itemgetter(0))])

@@ -52,7 +52,6 @@ _CONNECT: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_JOURNAL_SIZE = writer.journal_size("pg_column_size(body)")
 
 Command = tuple[str, Sequence[Any]]
 
@@ -401,7 +400,8 @@ class PostgresStore:
 
     def _thin(self, now: Instant) -> None:
         """Forget what is older than the journal is kept, in small slices; then once an hour."""
-        size = self._select(_JOURNAL_SIZE)[0][0]
+        most = self._select("SELECT pg_total_relation_size('journal')")[0][0]
+        size = min(writer.journal_bytes(self._select, "pg_column_size(body)"), most)
         until = now - JOURNAL_KEPT if size < JOURNAL_BYTES else now
         old = f"SELECT seq FROM journal WHERE at < %s AND {writer.NOT_PARKED} ORDER BY seq LIMIT 500"
         found = [row[0] for row in self._select(old, (until,))]

@@ -33,7 +33,7 @@ from tocsin.playbooks.run import Run, Step
 from tocsin.playbooks.trust import Standing
 from tocsin.silences.silence import Silence
 from tocsin.store import tables
-from tocsin.store.alert_reads import Wanted
+from tocsin.store.alert_reads import Counted, Wanted
 from tocsin.store.incident_reads import OPEN_STATES as OPEN_STATES
 from tocsin.store.incident_reads import IncidentReads, read_incident
 from tocsin.store.reading import LIMIT as LIMIT
@@ -182,6 +182,13 @@ class Reads(IncidentReads):
         """How many alerts of an incident fire."""
         with self._snapshot() as connection:
             return Wanted(self._workspace, "firing", incident=incident).tally(connection)
+
+    def heard(self, incident: int, newest: int) -> Counted:
+        """The firing alerts of an incident that a page is about, and the newest of them: not what is silenced, unless
+        all of it is.
+        """
+        with self._snapshot() as connection:
+            return Wanted(self._workspace, incident=incident).heard(connection, newest)
 
     def firing_alerts(self, origin: str, most: int = SCAN) -> Iterator[list[Alert]]:
         """Firing alerts that came with keys of a service, in chunks, each read in a short snapshot of its own."""

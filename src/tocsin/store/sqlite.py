@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +16,15 @@ from tocsin.engine.engine import VERSION
 from tocsin.engine.state import Changes, Counters, Loaded, State
 from tocsin.kernel.instant import DAY, Instant
 from tocsin.store import rows, run_keeping, writer
+from tocsin.store.room import next_to_none
 from tocsin.store.rows import Journaled, Row, Statement
 
 FILE = "tocsin.db"
 PAGES_BEFORE_CHECKPOINT = 1_000
 PAGES_WRITER_CHECKPOINTS = 5_000
 ROWS_IN_ONE_STEP = (64, 8, 1)
-LEAST_ROOM = 16 * 1024 * 1024
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
-_JOURNAL_SIZE = writer.journal_size("length(body)")
 NETWORK_FILE_SYSTEMS = {
     "nfs",
     "nfs4",
@@ -94,7 +92,7 @@ class SqliteStore:
 
     def no_room(self, error: Exception) -> bool:
         """Whether it says so, or fails where there is next to none: not every file system says why."""
-        return "full" in str(error) or shutil.disk_usage(self._path.parent).free < LEAST_ROOM
+        return "full" in str(error) or next_to_none(self._path.parent)
 
     def resume(self) -> Counters:
         """After a failure: the counters as the tables have them."""
@@ -144,7 +142,7 @@ class SqliteStore:
         )
         size = (pages - free) * each  # what is in use: the file itself shrinks later than what is in it
         # Steps are no more than all of it; the journal is measured by itself, for much of the rest stays for good.
-        journal = self._db.execute(_JOURNAL_SIZE).fetchone()[0]
+        journal = min(writer.journal_bytes(self._db.execute, "length(body)"), size)
         until = now - JOURNAL_KEPT if journal < JOURNAL_BYTES else now
         deleted = self._db.execute(
             "DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE at < ?"

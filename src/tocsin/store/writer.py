@@ -30,22 +30,8 @@ from tocsin.store.rows import Journaled, read_journal_row, unpack
 T = TypeVar("T")
 
 NOT_PARKED = "seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
-# By what a place takes at either end: a table that was deleted from does not say how much of it is in use, and places
-# are given in one row without gaps, many of them to a row.
-_END = (
-    "SELECT min(seq) AS first, max(seq) AS last, sum(size + 80) AS size, max(seq) - min(seq) + 1 AS places"
-    " FROM (SELECT seq, {size} AS size FROM journal {which} LIMIT 200) AS rows"
-)
-
-
-def journal_size(size: str) -> str:
-    """What asks for the bytes of the journal, estimated from its ends; ``size``: what a body takes, in SQL."""
-    first = _END.format(size=size, which=f"WHERE {NOT_PARKED} ORDER BY seq")
-    last = _END.format(size=size, which="ORDER BY seq DESC")
-    return (
-        "SELECT CAST(coalesce((max(last) - min(first) + 1) * sum(size) / sum(places), 0) AS bigint)"
-        f" FROM ({first} UNION ALL {last}) AS ends"
-    )
+STRETCHES, ROWS_OF_ONE = 40, 10
+"""So much of the journal is looked at to tell how large it is: a storm at one end of it says little of the rest."""
 
 UNENDED = " AND state <> 'ended'"
 TIDIED = 40
@@ -163,6 +149,43 @@ def load(select: Select, live: str) -> Loaded:
         heard=list(nouns(HeardChange, f"SELECT body FROM changes ORDER BY id DESC LIMIT {MOST_HEARD}")),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
     )
+
+
+def journal_bytes(select: Select, size: str) -> int:
+    """The bytes of the journal, estimated from stretches all along it; ``size``: what a body takes, in SQL.
+
+    By what a place takes: a table that was deleted from does not say how much of it is in use, and places are given in
+    one row without gaps, many of them to a row.
+    """
+    ((first, last),) = select(f"SELECT min(seq), (SELECT max(seq) FROM journal) FROM journal WHERE {NOT_PARKED}")
+    if first is None:
+        return 0
+    after = last + 1
+    each = (after - first) / STRETCHES
+    parts = (_STRETCH.format(n=n, size=size, at=first + int(n * each)) for n in range(STRETCHES))
+    total = 0.0
+    for stretch in _stretches(select(" UNION ALL ".join(parts))):
+        # A row has the places up to the next one's: of the last that is read the next is not known, but of all.
+        whole = stretch[:-1] if len(stretch) > ROWS_OF_ONE else stretch
+        until = stretch[-1][0] if len(stretch) > ROWS_OF_ONE else after
+        total += each * sum(taken + 80 for _, taken in whole) / (until - stretch[0][0])
+    return int(total)
+
+
+# From the row on in which a place lies.
+_STRETCH = (
+    "SELECT * FROM (SELECT {n} AS n, seq, {size} AS size FROM journal"
+    " WHERE seq >= (SELECT max(seq) FROM journal WHERE seq <= {at})"
+    f" ORDER BY seq LIMIT {ROWS_OF_ONE + 1}) AS stretch{{n}}"
+)
+
+
+def _stretches(found: Iterable[tuple[Any, ...]]) -> list[list[tuple[int, int]]]:
+    """The places and sizes of rows, by their stretch, in order."""
+    by_number: dict[int, list[tuple[int, int]]] = {}
+    for number, seq, size in found:
+        by_number.setdefault(number, []).append((int(seq), int(size)))
+    return [sorted(stretch) for stretch in by_number.values()]
 
 
 def _alerts(select: Select, live: str) -> Iterator[Alert]:

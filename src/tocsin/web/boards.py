@@ -269,7 +269,7 @@ def weeks(
     return [_week(monday + timedelta(days=7 * n), roster, covers, reader, order) for n in range(WEEKS)]
 
 
-def _edges(monday: date, reader: Reader) -> list[Instant]:
+def week_edges(monday: date, reader: Reader) -> list[Instant]:
     """The midnights of a week in the reader's zone, the last one included."""
     return [_at(monday + timedelta(days=n), 0, reader) for n in range(8)]
 
@@ -286,10 +286,10 @@ def _place(edges: Sequence[Instant], at: Instant) -> float:
     return min(100.0, max(0.0, (part + within) / parts * 100))
 
 
-def marks(spans: Sequence[Span], monday: date, reader: Reader) -> list[tuple[float, float]]:
-    """Where in a week some times are: from and width in percent."""
-    edges = _edges(monday, reader)
-    near = [(max(low, edges[0]), min(high, edges[7])) for low, high in spans if low < edges[7] and edges[0] < high]
+def marks(spans: Sequence[Span], edges: Sequence[Instant]) -> list[tuple[float, float]]:
+    """Where in a week, or a day, some times are: from and width in percent."""
+    first, last = edges[0], edges[-1]
+    near = [(max(low, first), min(high, last)) for low, high in spans if low < last and first < high]
     places = [(_place(edges, low), _place(edges, high)) for low, high in near]
     return [(round(low, 3), round(max(high - low, 0.4), 3)) for low, high in places]
 
@@ -323,7 +323,7 @@ def _bars(
 
 def _week(monday: date, roster: Roster, covers: tuple[Cover, ...], reader: Reader, order: dict[str, int]) -> Week:
     dates = [monday + timedelta(days=n) for n in range(8)]
-    edges = _edges(monday, reader)
+    edges = week_edges(monday, reader)
     bars, lines = _bars(edges, roster, covers, reader, order)
     last = dates[6]
     today = to_datetime(reader.now).astimezone(reader.zone).date()
@@ -345,25 +345,36 @@ def _now(edges: Sequence[Instant], reader: Reader) -> float | None:
     return round(_place(edges, reader.now), 3) if edges[0] <= reader.now < edges[-1] else None
 
 
+def day_edges(day: date, reader: Reader) -> list[Instant]:
+    """The quarters of a day in the reader's zone, from midnight to midnight."""
+    return [*(_at(day, hour, reader) for hour in (0, 6, 12, 18)), _at(day + timedelta(days=1), 0, reader)]
+
+
+def are_short(order: Sequence[Turn]) -> bool:
+    """Whether most days of four weeks, whose turns these are, have some that are too short for a line for a week."""
+    return sum(1 for one in order if one.person and one.end - one.start < SHORT) > WEEKS * 7
+
+
 def hour_by_hour(
     roster: Roster, covers: tuple[Cover, ...], reader: Reader, monday: date, order: Sequence[Turn]
 ) -> list[Hours]:
-    """The days of four weeks from a Monday on, where most are of turns too short to be read in a line for a week; else
-    none. ``order``: the turns of these weeks. Days that are over are left out.
+    """The days of four weeks from a Monday on, where turns are short; else none. ``order``: the turns of these weeks.
+    Days that are over are left out.
     """
-    if sum(1 for one in order if one.person and one.end - one.start < SHORT) <= WEEKS * 7:
-        return []
     today = to_datetime(reader.now).astimezone(reader.zone).date()
-    places = {person: place for place, person in enumerate(roster.schedule.people())}
-    found = []
-    for day in (monday + timedelta(days=n) for n in range(WEEKS * 7)):
-        if day < today:
-            continue
-        edges = [*(_at(day, hour, reader) for hour in (0, 6, 12, 18)), _at(day + timedelta(days=1), 0, reader)]
-        bars, lines = _bars(edges, roster, covers, reader, places)
-        name = f"{DAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
-        found.append(Hours(name, day == today, lines, bars, _now(edges, reader)))
-    return found
+    days = (monday + timedelta(days=n) for n in range(WEEKS * 7)) if are_short(order) else ()
+    return [one_day(roster, covers, reader, day) for day in days if day >= today]
+
+
+def one_day(
+    roster: Roster, covers: tuple[Cover, ...], reader: Reader, day: date, people: Sequence[str] = ()
+) -> Hours:
+    """A day of a calendar, hour by hour. ``people``: as for ``weeks``."""
+    places = {person: place for place, person in enumerate(people or roster.schedule.people())}
+    edges = day_edges(day, reader)
+    bars, lines = _bars(edges, roster, covers, reader, places)
+    name = f"{DAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
+    return Hours(name, day == to_datetime(reader.now).astimezone(reader.zone).date(), lines, bars, _now(edges, reader))
 
 
 def turns(

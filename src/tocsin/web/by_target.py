@@ -18,6 +18,8 @@ OF_WORKS = {"unmatched": ("mute", "slash", "Not meant for it"), "put_off": ("mut
 """What code came to on a target that no run comes to."""
 YET = ("mute", "clock", "Not begun yet")
 NOT_YET_SHOWN = 20
+MOST_PARTS = 1_000
+"""More than a playbook can have targets."""
 
 
 class Place(NamedTuple):
@@ -67,10 +69,13 @@ def tries(incident: Incident, plan: Plan | None, alerts: Iterable[Alert], playbo
 
 
 def tried(value: str) -> tuple[str, dict[str, str]]:
-    """The playbook and the targets that a ``Try`` names."""
+    """The playbook and the targets that a ``Try`` names. What has more parts than any has names no playbook."""
     if "=" not in value:
         return value, {}
-    named = dict(parse_qsl(value, max_num_fields=20))
+    try:
+        named = dict(parse_qsl(value, max_num_fields=MOST_PARTS))
+    except ValueError:
+        return "", {}
     return named.get("playbook", ""), {
         name.removeprefix("on-"): target for name, target in named.items() if name.startswith("on-")
     }

@@ -189,8 +189,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
     run = await faces.read(faces.reads.run, incident.told_by) if incident.told_by else None
     everything: tuple[Incident | Brief, ...] = (incident, *others)
     shown = everything[:SHOWN]
-    count_firing = await faces.read(faces.reads.firing, incident.number)
-    firing = await faces.read(faces.reads.alerts, incident=incident.number, state="firing", limit=LINES)
+    firing = await faces.read(faces.reads.heard, incident.number, LINES)  # what its message counted
     return bare(
         request,
         "night.html",
@@ -209,11 +208,11 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         clock=f"{to_datetime(now).astimezone(zone):%H:%M}",
         firing=[
             alert.title or alert.labels.get("alertname", "Untitled")
-            for alert in firing.items
+            for alert in firing.newest
             if alert.title != incident.title or incident.alerts > 1
         ],
-        firing_count=count_firing,
-        more=max(0, count_firing - LINES),
+        firing_count=firing.alerts,
+        more=max(0, firing.alerts - LINES),
         others=others,
         shown=shown,
         waiting=sum(_waits(one, page.person) for one in everything),

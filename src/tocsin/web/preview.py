@@ -4,8 +4,8 @@ is in force. The button puts in force exactly what was looked at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from litestar import Request, Response, get, post
@@ -16,14 +16,31 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.previewing import Seen
 from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
+from tocsin.kernel.instant import to_datetime
 from tocsin.oncall.changed import Change
+from tocsin.oncall.override import Cover
+from tocsin.oncall.roster import Roster
 from tocsin.plan.model import Plan
 from tocsin.plan.previewing import ChangedSchedule, Side
 from tocsin.playbooks.manifest import FOLDER
-from tocsin.web.boards import WEEKS, Week, marks, monday_of, weeks
+from tocsin.web.boards import (
+    WEEKS,
+    Hours,
+    Week,
+    are_short,
+    day_edges,
+    marks,
+    monday_of,
+    one_day,
+    turns,
+    week_edges,
+    weeks,
+)
 from tocsin.web.view import View, fields, view
 from tocsin.web.words import Reader, listed, sentence, spelled
 
+DAYS_DRAWN = 7
+"""So many days are drawn of a schedule with short turns."""
 MOST_DRAWN = 8
 """So many schedules are drawn; of others the changes are listed alone."""
 MOST_LISTED = 60
@@ -43,25 +60,40 @@ _HEADLINES = {
 
 
 class Drawn(NamedTuple):
-    """One week of a schedule by both plans. A side is None where that plan has no such schedule. ``marks``: where
-    other people would be on call.
+    """A week of a schedule by both plans, or a day where turns are short. A side is None where that plan has no such
+    schedule. ``marks``: where other people would be on call.
     """
 
     name: str
-    head: Week
-    before: Week | None
-    after: Week | None
+    before: Week | Hours | None
+    after: Week | Hours | None
     marks: list[tuple[float, float]]
+
+    @property
+    def head(self) -> Week | Hours | None:
+        """The one from which the days are read."""
+        return self.before or self.after
 
 
 class Shown(NamedTuple):
-    """A schedule that changes: four weeks from the first change on, and the changes in order."""
+    """A schedule that changes: four weeks from the first change on, or a week of days where turns are ``short``; and
+    the changes in order.
+    """
 
     name: str
     kind: str
-    weeks: list[Drawn]
+    short: bool
+    lines: list[Drawn]
     changes: tuple[Change, ...]
     more: int
+
+    @property
+    def days(self) -> str:
+        """From which day to which it is drawn; "" when it is not."""
+        first, last = (self.lines[0].head, self.lines[-1].head) if self.lines else (None, None)
+        if isinstance(first, Week) and isinstance(last, Week):
+            return f"{first.first} to {last.last}"
+        return f"{self.lines[0].name} to {self.lines[-1].name}" if self.lines else ""
 
 
 @get("/oncall/preview", needs="responder")
@@ -182,7 +214,7 @@ def _shown(found: Seen, readers: tuple[Reader, Reader]) -> list[Shown]:
         Shown(
             one.name,
             one.kind,
-            _drawn(found, one, readers) if place < MOST_DRAWN else [],
+            *(_drawn(found, one, readers) if place < MOST_DRAWN else (False, [])),
             one.changes[:MOST_LISTED],
             one.more + max(0, len(one.changes) - MOST_LISTED),
         )
@@ -190,27 +222,43 @@ def _shown(found: Seen, readers: tuple[Reader, Reader]) -> list[Shown]:
     ]
 
 
-def _drawn(found: Seen, one: ChangedSchedule, readers: tuple[Reader, Reader]) -> list[Drawn]:
+Laid = tuple[Reader, Roster, tuple[Cover, ...]]
+"""A schedule by one of the plans, with what lies over it, and the reader of that plan's names."""
+
+
+def _drawn(found: Seen, one: ChangedSchedule, readers: tuple[Reader, Reader]) -> tuple[bool, list[Drawn]]:
+    """Whether turns are short in it, and its weeks, or then its days."""
     reader = readers[0]
     first = one.changes[0].start if one.changes else reader.now
-    monday = monday_of(reader.date(first), reader)
-    rosters = [side.plan.rosters.get(one.name) if side.plan is not None else None for side in found[1:3]]
-    people = list(dict.fromkeys(name for roster in rosters if roster for name in roster.schedule.people()))
-    lanes: list[list[Week]] = []
-    for side, roster, own in zip((found.before, found.after), rosters, readers, strict=True):
-        covers = side.plan.covers_for(one.name, side.covers) if side.plan is not None else ()
-        lanes.append(weeks(roster, covers, own, monday, people) if roster is not None else [])
-    return [_together(lanes, place, monday, one.changes, reader) for place in range(WEEKS)]
+    sides: list[Laid | None] = [
+        (own, side.plan.rosters[one.name], side.plan.covers_for(one.name, side.covers))
+        if side.plan is not None and one.name in side.plan.rosters
+        else None
+        for side, own in zip((found.before, found.after), readers, strict=True)
+    ]
+    known = [side for side in sides if side is not None]
+    people = list(dict.fromkeys(name for _, roster, _ in known for name in roster.schedule.people()))
+    spans = [(change.start, change.end) for change in one.changes]
+    short = any(are_short(turns(roster, covers, own, first)) for own, roster, covers in known)
+    drawn: Iterable[tuple[Week | Hours, ...]]
+    if short:
+        day = to_datetime(first).astimezone(reader.zone).date()
+        days = [day + timedelta(days=place) for place in range(DAYS_DRAWN)]
+        edges = [day_edges(one, reader) for one in days]
+        drawn = zip(*([one_day(r, covers, own, at, people) for at in days] for own, r, covers in known), strict=True)
+    else:
+        monday = monday_of(reader.date(first), reader)
+        edges = [week_edges(monday + timedelta(days=7 * place), reader) for place in range(WEEKS)]
+        drawn = zip(*(weeks(roster, covers, own, monday, people) for own, roster, covers in known), strict=True)
+    marked = (marks(spans, one) for one in edges)
+    return short, [_line(sides, each, places) for each, places in zip(drawn, marked, strict=True)]
 
 
-def _together(
-    lanes: list[list[Week]], place: int, monday: date, changes: Sequence[Change], reader: Reader
-) -> Drawn:
-    before, after = (lane[place] if lane else None for lane in lanes)
-    head = before or after
-    assert head is not None, "one of the plans has the schedule"
-    spans = [(change.start, change.end) for change in changes]
-    return Drawn(head.name, head, before, after, marks(spans, monday + timedelta(days=7 * place), reader))
+def _line(sides: Sequence[Laid | None], drawn: Sequence[Week | Hours], marked: list[tuple[float, float]]) -> Drawn:
+    """``drawn``: of the sides that have the schedule."""
+    left = list(drawn)
+    before, after = (left.pop(0) if side is not None else None for side in sides)
+    return Drawn(drawn[0].name, before, after, marked)
 
 
 handlers = [preview_page, try_file]

@@ -80,8 +80,10 @@ async def room(
         faces.reads.changes, **around(incident, seen.plan)._asdict(), limit=500 if everything else CHANGES_SHOWN
     )
     ordered = sorted(alerts.items, key=lambda one: (not one.firing, one.severity, -one.id))
-    # The core has it at hand; the database is asked when it is away, and looks at each.
-    firing = counted.count if counted is not None else await faces.read(faces.reads.firing, number)
+    # The core has it at hand; the database is asked when it is away or stands by, and looks at each.
+    firing = counted.count if counted is not None else None
+    if firing is None:
+        firing = await faces.read(faces.reads.firing, number)
     runs, playbooks = await runs_of(seen, number, alerts.items), await startable(seen, incident)
     idle = all(one.run.state in ("watching", "ended") for one in runs)
     return seen.draw(

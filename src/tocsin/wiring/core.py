@@ -38,6 +38,7 @@ from tocsin.store.opening import damage, open_writer, url_for
 from tocsin.store.writer import LeaseLost, Stopped, Store
 from tocsin.wiring.plans import declared_keys, files_in_force, last_good, plan_reader
 from tocsin.wiring.plugs import channels, probes, sources
+from tocsin.wiring.starter import begin_with_starter
 
 SECRETS_WITHIN = 3.0
 """Seconds a start waits for the secrets command; what it says later counts when it is said."""
@@ -51,14 +52,13 @@ log = structlog.get_logger("tocsin")
 T = TypeVar("T")
 
 
-async def core(settings: Settings, starter: bool) -> int:
+async def core(settings: Settings) -> int:
     """Judge, page and probe until told to end, once this node may. Returns the process's exit code.
 
-    A database that is damaged ends everything with a word on what to do, for no new start mends it. ``starter``: the
-    plan was just written for somebody who had none.
+    A database that is damaged ends everything with a word on what to do, for no new start mends it.
     """
     try:
-        return await _core(settings, starter)
+        return await _core(settings)
     except LeaseLost as error:
         log.warning("stands_by", why=str(error))
         return 0
@@ -72,7 +72,7 @@ async def core(settings: Settings, starter: bool) -> int:
         settings.end_asking()
 
 
-async def _core(settings: Settings, starter: bool) -> int:
+async def _core(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     clock, outside, begin, stop = SystemClock(), Outbound(), Begun(), threading.Event()
     pool = _pool(settings)
@@ -91,18 +91,17 @@ async def _core(settings: Settings, starter: bool) -> int:
     except (OSError, ValueError) as error:
         log.critical("nothing_started", why=str(error))
         return DO_NOT_RESTART
-    if front.opened:  # it stood by, and the plan may be another by now
+    try:
+        starter = await asyncio.to_thread(begin_with_starter, settings, store)
+    except OSError as error:
+        log.critical("nothing_started", why=f"a starter plan cannot be written to {settings.plan_folder}: {error}")
+        return await _ended(front, store, pool, DO_NOT_RESTART)
+    if starter or front.opened:  # it stood by, and the plan may be another by now
         found = await holding(store, clock, asyncio.to_thread(reading))
     read = await _plan_to_begin_with(settings, store, clock, outside, found)
     if read.plan is None or stop.is_set():
-        await front.close()
-        await front.line.close()
-        store.close()
-        await pool.close()
-        return DO_NOT_RESTART if read.plan is None else 0
+        return await _ended(front, store, pool, DO_NOT_RESTART if read.plan is None else 0)
     core = Core(_parts(settings, store, clock, outside, begin, pool), read)
-    # A core that is started again wrote none.
-    starter = starter and not core.writer.engine.state.counters.plan
 
     def end() -> None:
         stop.set()
@@ -133,6 +132,15 @@ async def _core(settings: Settings, starter: bool) -> int:
         return 1
     await outside.close()
     return 0
+
+
+async def _ended(front: Front, store: Store, pool: Pool, code: int) -> int:
+    """Let go of everything before anything began. Returns the exit code."""
+    await front.close()
+    await front.line.close()
+    store.close()
+    await pool.close()
+    return code
 
 
 def _when_told_to_end(end: Callable[[], None]) -> None:

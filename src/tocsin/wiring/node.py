@@ -6,11 +6,9 @@ import contextlib
 import errno
 import gc
 import resource
-import shutil
 import socket
 import sqlite3
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from tocsin.runtime.supervisor import run_once, supervise
@@ -26,8 +24,7 @@ def up(settings: Settings) -> int:
     from tocsin.store.sqlite import FolderInUse, hold_folder
 
     tell = teller(settings.log_format)
-    starter = not settings.plan_folder.exists()
-    if starter and not settings.plan_is_usual:
+    if not settings.plan_is_usual and not settings.plan_folder.exists():
         tell(
             f"there is no plan folder {settings.plan_folder}. Put the plan there, or leave --plan out: "
             f"a starter plan is then written to {settings.usual_plan_folder}"
@@ -48,16 +45,8 @@ def up(settings: Settings) -> int:
             return 1
         url = url_for(settings.data, settings.database)
         try:
-            if starter:
-                _write_starter_plan(settings.plan_folder)
-            if needs_migration(url):
-                created = create(url)
-                if not created and run_once(lambda: migrated(url, tell)):
-                    return 1
-                # An empty folder is a beginning where nothing was in force before; else the last good plan stays.
-                if created and not starter and settings.plan_is_usual and not any(settings.plan_folder.iterdir()):
-                    starter = True
-                    _write_starter_plan(settings.plan_folder)
+            if needs_migration(url) and not create(url) and run_once(lambda: migrated(url, tell)):
+                return 1
         except (SchemaError, OSError) as error:
             tell(str(error))
             return 1
@@ -67,7 +56,7 @@ def up(settings: Settings) -> int:
         _share()
         return supervise(
             {
-                "core": lambda: run(_core(settings, starter), settings),
+                "core": lambda: run(_core(settings), settings),
                 "faces": lambda: run(_faces(settings), settings),
             },
             reload="core",
@@ -101,10 +90,10 @@ def run(work: Coroutine[Any, Any, int], settings: Settings) -> int:
         return 1
 
 
-async def _core(settings: Settings, starter: bool) -> int:
+async def _core(settings: Settings) -> int:
     from tocsin.wiring.core import core
 
-    return await core(settings, starter)
+    return await core(settings)
 
 
 async def _faces(settings: Settings) -> int:
@@ -131,19 +120,6 @@ def migrated(url: str, tell: Callable[[str], None]) -> int:
         tell(said)
         return 1
     return 0
-
-
-def _write_starter_plan(folder: Path) -> None:
-    """Give a newcomer a plan to begin with: whole, or not at all. The folder is missing or empty."""
-    from tocsin.plan import starter_plan
-
-    folder = folder.resolve()
-    unfinished = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    for name, content in starter_plan().items():
-        (unfinished / name).write_bytes(content)
-    unfinished.rename(folder)
 
 
 def _nowhere(settings: Settings) -> str:

@@ -44,9 +44,7 @@ _AUTH = frozenset(
         "no_permission",
     }
 )
-_THE_ADDRESS = frozenset(
-    {"channel_not_found", "user_not_found", "users_not_found", "user_disabled", "is_archived", "cannot_dm_bot"}
-)
+_THE_ADDRESS = frozenset({"channel_not_found", "user_not_found", "user_disabled", "is_archived", "cannot_dm_bot"})
 """Words for a member or a channel that is none, or is no more. All others speak of the app or the message."""
 _PASSES = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}

@@ -6,9 +6,10 @@ drop repetitions. ``webhook-timestamp`` is the time of the attempt in seconds si
 
 The body is JSON; times are RFC 3339 in UTC, texts are as the monitors sent them::
 
-    {"type": "incident.page",                    or "incident.notice": nobody has to answer it
+    {"type": "incident.page",                    it wants an answer; "incident.notice": nobody has to answer it
      "timestamp": "2026-10-20T01:24:02.000Z",
      "data": {
+       "kind": "page",                           or help (with what somebody has), drill (about nothing), notice, copy
        "page": 34,                               number of the page in the ledger
        "person": {"key": "ana", "name": "Ana", "timezone": "Europe/Madrid"},
        "incident": {"number": 12, "title": "Checkout answers 503", "service": "checkout", "severity": "sev1",
@@ -127,9 +128,10 @@ def signed(identifier: str, now: Instant, body: bytes, key: bytes) -> dict[str, 
 def payload(message: Message) -> bytes:
     """The body, as the module says."""
     fields = {
-        "type": "incident.notice" if message.kind == "notice" else "incident.page",
+        "type": "incident.page" if message.asks else "incident.notice",
         "timestamp": _time(message.now),
         "data": {
+            "kind": message.kind,
             "page": message.page,
             "person": {"key": message.person, "name": message.person_name, "timezone": message.timezone},
             "incident": {
