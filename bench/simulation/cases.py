@@ -62,6 +62,8 @@ class Case:
     round: int = 0
     under_way: int | None = None
     """The step that was paged last; None while none was."""
+    reopened: int = -1
+    """When it was opened again last after it was over."""
     paged: set[str] = field(default_factory=set)
     """Everybody its incident paged."""
     due: int | None = None

@@ -425,14 +425,17 @@ class Run:
             self._at(self.now + self.random.randrange(20, 480) * SECOND, lambda: self._acknowledge(page))
 
     def _acknowledge(self, page: Page) -> None:
-        """One answer is for all that came in the message and nobody has; when somebody has them all, for its own."""
+        """One answer is for all that came in the message and nobody has; when somebody has them all, for its own. What
+        was over since, and was opened again, is not what the message told of.
+        """
         self._answering.discard(page.incident)
-        rows = (self.engine.state.pages.get(id) for id in page.bundled)
-        numbers = dict.fromkeys((page.incident, *(row.incident for row in rows if row is not None)))
-        still = [self.referee.seen.by_number[one] for one in numbers if self._is_open(one)]
+        rows = [row for id in page.bundled if (row := self.engine.state.pages.get(id)) is not None]
+        told = {row.incident: row.intended_at for row in (page, *rows)}
+        cases = [self.referee.seen.by_number[one] for one in told if self._is_open(one)]
+        still = [one for one in cases if one.reopened <= told[one.number]]
         still.sort(key=lambda one: (SEVERITIES.index(one.severity), one.number))
         own = [one for one in still if one.number == page.incident]
-        meant = [one for one in still if one.state == "triggered"] or own or still[:1]
+        meant = [one for one in still if one.state == "triggered"] or own
         hold = self.random.randrange(5, 90) * MINUTE if self.random.random() < 0.1 else None
         result = self._ask(Acknowledge(actor=f"person:{page.person}", page=page.id, hold=hold))
         if result.ok is not bool(meant) or (meant and result.id != str(meant[0].number)):
