@@ -572,6 +572,23 @@ async def test_what_a_door_refuses_is_answered_once(night: Night) -> None:
     assert text not in repr(logs), "keys are in no log"
 
 
+async def test_strangers_are_told_in_detail_what_is_wrong_only_so_often(night: Night) -> None:
+    """Their body is read on the loop that pages people leave by."""
+    from tests.runtime.test_listener import Talk
+    from tocsin.runtime.doors import STRANGERS
+
+    talk = Talk(night.core.doors.handle)
+    ask = b'POST /v2/enqueue HTTP/1.1\r\nContent-Length: 24\r\n\r\n{"event_action": "tell"}'
+    for _ in range(STRANGERS.burst + 1):
+        talk.say(ask)
+    said = [body for status, body in talk.answers() if status == 400]
+    assert len(said) == STRANGERS.burst + 1 and len(set(said[:-1])) == 1
+    assert b"no key that is known was found" in said[-1] and b"no key that is known was found" not in said[0]
+    night.clock.passes(SECOND)
+    talk.say(ask)
+    assert talk.answers()[-1][1] == said[0]
+
+
 @pytest.mark.parametrize(
     ("path", "kind", "said"),
     [
