@@ -205,6 +205,20 @@ async def test_what_fell_due_while_it_was_down_is_paged_by_its_channel(night: Ni
     assert night.journal(Deaf)[-1].end - night.journal(Deaf)[-1].start >= 6 * MINUTE - SECOND
 
 
+async def test_what_leaves_is_known_to_whoever_hears_what_people_answer(night: Night) -> None:
+    """And nothing of what left before a start: what its reader means then is asked."""
+
+    def spoken() -> list[int]:
+        return [one.page for one in night.core.answers._spoken.lately("email", "ana@shop.example", night.clock.now())]
+
+    await night.fires("Down")
+    await until(lambda: night.mail.sent)
+    assert spoken() == night.mail.sent == [1]
+    await night.stop()
+    await night.start()
+    assert spoken() == []
+
+
 async def test_a_page_under_way_at_an_orderly_end_is_not_sent_twice(night: Night) -> None:
     """The end waits for it."""
     night.mail.free.clear()
@@ -577,7 +591,10 @@ async def test_strangers_are_told_in_detail_what_is_wrong_only_so_often(night: N
     from tests.runtime.test_listener import Talk
     from tocsin.runtime.doors import STRANGERS
 
-    talk = Talk(night.core.doors.handle)
+    def handle(exchange: Exchange) -> None:
+        assert night.core.doors.handle(exchange)
+
+    talk = Talk(handle)
     ask = b'POST /v2/enqueue HTTP/1.1\r\nContent-Length: 24\r\n\r\n{"event_action": "tell"}'
     for _ in range(STRANGERS.burst + 1):
         talk.say(ask)
