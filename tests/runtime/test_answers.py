@@ -293,6 +293,18 @@ async def test_an_answer_to_a_message_of_which_all_is_over_says_so(door: Door) -
     assert (await door.call()).body == b"Incident #4 is resolved already."
 
 
+async def test_what_was_opened_again_since_is_not_answered_by_a_button_or_a_word_of_before(door: Door) -> None:
+    world = door.world.at("1m").resolves("Down", job="checkout").at("2m")
+    world.answers = lambda page: "never"
+    world.fires("Down", job="checkout")
+    door.clock.now = lambda: world.now  # type: ignore[method-assign]  # as the world goes
+    door.box.says = Heard(answer=ANA)
+    assert (await door.call()).body == b"Incident #1 was opened again since that page."
+    (new,) = [one for one in world.rows(1, "ana") if one.kind == "page" and one.intended_at == world.now]
+    says(door, yes=True)
+    assert (await door.call()).body == f"Reply {new.id} to acknowledge.".encode(), "the old one waits for nothing"
+
+
 async def test_who_is_asked_for_help_answers_in_the_channel_and_takes_nothing_over(door: Door) -> None:
     world = door.world
     world.asked(Acknowledge(actor="person:ben", incident=1))
