@@ -52,6 +52,8 @@ class Case:
     severity: str
     number: int = 0
     state: str = "none"
+    reopened: int = -1
+    """When it was opened again last."""
     alarms: dict[str, Alarm] = field(default_factory=dict)
     put_off: set[str] = field(default_factory=set)
     """The alerts a snooze is of: those that fired when a person resolved it, until all of them have ended."""
@@ -62,8 +64,6 @@ class Case:
     round: int = 0
     under_way: int | None = None
     """The step that was paged last; None while none was."""
-    reopened: int = -1
-    """When it was opened again last after it was over."""
     paged: set[str] = field(default_factory=set)
     """Everybody its incident paged."""
     due: int | None = None

@@ -353,11 +353,11 @@ class Referee:
 
     def _trigger(self, case: Case, now: int, anew: bool = False) -> None:
         """Page from the first step; ``anew``: by the steps the plan has now."""
-        if case.state in ("none", "resolved"):
-            case.reopened = now if case.state == "resolved" else -1
         if anew:
             case.steps = self.seen.land.services[case.service].steps
             case.keep_until = None
+        if case.state == "resolved":
+            case.reopened = now
         case.state = "triggered"
         case.step, case.round, case.under_way = 0, 0, None
         case.due, case.resume, case.paused, case.waits = now, None, False, False

@@ -426,13 +426,13 @@ class Run:
 
     def _acknowledge(self, page: Page) -> None:
         """One answer is for all that came in the message and nobody has; when somebody has them all, for its own. What
-        was over since, and was opened again, is not what the message told of.
+        was opened again since then is another trouble.
         """
         self._answering.discard(page.incident)
-        rows = [row for id in page.bundled if (row := self.engine.state.pages.get(id)) is not None]
-        told = {row.incident: row.intended_at for row in (page, *rows)}
-        cases = [self.referee.seen.by_number[one] for one in told if self._is_open(one)]
-        still = [one for one in cases if one.reopened <= told[one.number]]
+        rows = (self.engine.state.pages.get(id) for id in page.bundled)
+        told = {page.incident: page} | {row.incident: row for row in rows if row is not None}
+        cases = [(self.referee.seen.by_number[one], row) for one, row in told.items() if self._is_open(one)]
+        still = [case for case, row in cases if row.intended_at >= case.reopened]
         still.sort(key=lambda one: (SEVERITIES.index(one.severity), one.number))
         own = [one for one in still if one.number == page.incident]
         meant = [one for one in still if one.state == "triggered"] or own

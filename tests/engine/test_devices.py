@@ -132,3 +132,16 @@ def test_the_plan_can_allow_one_push_service_there(world: World) -> None:
     assert not add(world, text=json.dumps(Device().said("https://127.0.0.1:9444/device/1"))).ok
     assert not add(world, text=json.dumps(Device().said("https://127.0.0.1:94430/device/1"))).ok
     assert add(world, text=json.dumps(Device().said("https://127.0.0.1:9443/device/1"))).ok
+
+
+def test_a_page_that_waits_for_a_browser_goes_by_what_that_subscribed_to_anew(world: World) -> None:
+    assert add(world).ok
+    world.answers = lambda page: "retry" if page.channel == "push" else "sent"
+    world.fires("Down", job="checkout")
+    anew = subscription()
+    assert add(world, text=anew).ok
+    world.answers = lambda page: "sent"
+    world.left.clear()
+    world.at("10s")
+    (device,) = devices(world)
+    assert [(person, address) for _, person, address, _ in world.left] == [("ana", device.address)]

@@ -8,7 +8,7 @@ from tests.engine.test_reach import PUSH
 from tests.engine.test_stories import _received
 from tests.engine.world import PLAN, START, World, dump
 from tocsin.engine.commands import AddResponders, Reassign
-from tocsin.engine.inputs import Delivered
+from tocsin.engine.inputs import Delivered, Quarantine
 from tocsin.intake.event import Event
 from tocsin.kernel.instant import SECOND, format_rfc3339
 from tocsin.kernel.reason import Reason
@@ -273,3 +273,22 @@ def test_what_was_asked_for_by_name_leaves_with_a_fresh_alert():
     world.silences('instance="a"', for_="1h")
     world.at("10m").fires("Down", job="checkout", instance="b")
     assert left(world)[-2:] == [("600s", "kei", "kei@shop.example"), ("600s", "ana", "ana@shop.example")]
+
+
+def test_what_is_set_aside_while_it_rests_asks_for_nothing_by_itself():
+    """Nothing resumes it, and a page that waited for that would be due again and again."""
+    world = World(SLOW)
+    world.has("ana", PUSH)
+    says(world)
+    world.at("90s")
+    says(world, ends=90)
+    world.at("125s")
+    assert [row.held for row in world.rows(1) if row.state == "intended"] == [Reason.CLEARING]
+    world.check = lambda: None  # type: ignore[method-assign]
+    world.apply(Quarantine("incident", "1", "boom"))
+    inputs = world.seq
+    assert not [row for row in world.rows(1) if row.state == "intended"]
+    assert (world.incident(1).paused, world.incident(1).paused_until) == (None, None)
+    world.at("20m")
+    assert world.seq - inputs < 20
+    assert dump(world.replayed().state) == dump(world.engine.state)

@@ -98,5 +98,14 @@ def test_what_an_older_version_marked_for_any_refusal_is_asked_once_more(world: 
     refuses(world, "address")
     (call,) = [one for one in world.engine.state.contacts.values() if one.channel == "call"]
     call.failure, call.refused_under = "client: Twilio answered 400: 'From' is not verified (21210)", ""
+    world.engine.state.counters.completed = 0
     world.put_in_force(PLAN)
     assert called(world.at("3h"))
+
+
+@pytest.mark.parametrize("why", ["client: the telephone was stolen", "refused_address: the telephone was stolen"])
+def test_what_its_owner_calls_failing_is_left_so_whatever_words_they_use(world: World, why: str):
+    (call,) = [one for one in world.engine.state.contacts.values() if one.channel == "call"]
+    assert world.asked(MarkContact(actor="person:lia", contact=call.id, why=why)).ok
+    world.restarted()
+    assert call.failure == why and world.engine.state.contacts[call.id].state == "failing"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.test_conditions import TIERED, paged
 from tests.engine.world import PLAN, START, World, dump
-from tocsin.engine.commands import Acknowledge, Reassign, Snooze
+from tocsin.engine.commands import Acknowledge, ApplyPlan, Reassign, Snooze
 from tocsin.engine.inputs import Received, Seen
 from tocsin.engine.state import State
 from tocsin.intake.request import Request
@@ -343,4 +343,37 @@ def test_when_all_that_was_put_off_has_ended_the_snooze_is_over_though_a_newcome
     world.at("100m")
     assert (world.incident(1).snoozed, world.incident(1).state) == (None, "acknowledged")
     assert "All that was put off has ended" in [entry.what for entry in world.timeline]
+    alike(world)
+
+
+@pytest.mark.parametrize("fires", [False, True])
+def test_what_an_older_version_put_off_is_put_off_for_as_long_as_some_of_it_fires(fires):
+    """It kept until when alone, and did not see that all of it had ended."""
+    world = World().fires("Down", job="checkout", instance="a").fires("Down", job="checkout", instance="b").at("1m")
+    world.resolves_by_hand(1, "8h")
+    world.at("2m").resolves("Down", job="checkout", instance="a")
+    until = world.incident(1).snoozed_until
+    if not fires:
+        world.resolves("Down", job="checkout", instance="b")
+    kind, raw = world.tables["incidents"][1]
+    row = msgspec.json.decode(raw) | {"snoozed_until": until}
+    row.pop("snoozed", None)
+    world.tables["incidents"][1] = kind, msgspec.json.encode(row)
+    world.restarted()
+    assert (world.incident(1).snoozed is not None, world.incident(1).snoozed_until is not None) == (fires, fires)
+    world.at("10m").fires("Down", job="checkout", instance="b")
+    assert world.pages[1:] == ([] if fires else [("600s", "ana", 1)])
+
+
+@pytest.mark.parametrize("how", ["given away", "by another plan"])
+def test_what_was_put_off_makes_nothing_urgent_that_is_given_away_or_follows_another_plan(how):
+    world = _opened_by_another()
+    if how == "given away":
+        assert world.asked(Reassign(actor="person:ana", incident=1, person="ben")).ok
+    else:
+        world.put_in_force(LOW.replace(b"repeat: 2", b"repeat: 3"))
+        assert world.asked(ApplyPlan(actor="person:ana", incident=1)).ok
+    assert (world.pages, world.incident(1).urgency, world.incident(1).waits) == (
+        [("0s", "ana", 1)], "low", "quiet_hours",
+    )  # fmt: skip
     alike(world)

@@ -253,6 +253,36 @@ def test_the_author_of_a_silence_hears_that_somebody_else_has_ended_it():
     assert told.title.startswith("Your silence was ended by Ben; 1 alert it kept quiet still fires")
 
 
+def test_who_ends_their_own_silence_through_a_token_is_not_told_so():
+    world = World().fires("Down")
+    silence = world.silences('alertname="Down"', for_="2h").id
+    world.asked(ExpireSilence(id=silence, actor="person:ana (token this machine)"))
+    world.at("3m")
+    assert not [page for page in world.told_pages if page.reason == "silence_ended"]
+
+
+@pytest.mark.parametrize("how", ["prolonged", "ended", "replaced"])
+def test_a_reminder_that_waits_says_nothing_of_a_silence_that_was_changed_meanwhile(how):
+    world = World().fires("A", job="checkout")
+    first, second, third = (world.silences(f'alertname=~"A|{name}"', for_="2h").id for name in "ABC")
+    world.at("105m30s")
+    for id, name in ((first, "A"), (third, "C")):
+        if how == "ended":
+            world.expires(id)
+        else:
+            world.silences('alertname="A"' if how == "replaced" else f'alertname=~"A|{name}"', for_="5h", id=id)
+    world.at("110m")
+    (told,) = [page for page in world.told_pages if page.reason == "silence_ends_soon"]
+    assert (told.lines, told.gathered, told.title.endswith('alertname=~"A|B"')) == ((), 0, True)
+    assert told.silence == second
+    world = World().fires("A", job="checkout")
+    only = world.silences('alertname="A"', for_="2h").id
+    world.at("105m30s").silences('alertname="A"', for_="5h", id=only)
+    world.at("110m")
+    assert not [page for page in world.told_pages if page.reason == "silence_ends_soon"]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
 @pytest.mark.parametrize(
     ("author", "person", "whose"), [("ana", "ana", "Your silence"), ("zed", "kei", "The silence of zed")]
 )

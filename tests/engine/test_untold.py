@@ -56,3 +56,15 @@ def test_the_word_is_not_needed_any_more_when_somebody_else_has_it_or_it_is_over
             assert world.asked(Acknowledge(incident=1, actor="person:ben")).ok
         assert waits.state == "overtaken"
         alike(world)
+
+
+def test_a_second_rise_takes_the_place_of_the_word_on_the_first():
+    world = World()
+    world.has("ana", PUSH)
+    world.fires("Disk", job="checkout", instance="a", severity="warning").at("1m")
+    world.acknowledges(1, "24h")
+    world.answers = lambda page: "never" if page.kind == "notice" else "sent"
+    world.at("2m").fires("Disk", job="checkout", instance="b", severity="error")
+    world.at("3m").fires("Disk", job="checkout", instance="c")
+    (waits,) = [row for row in world.rows(1) if row.kind == "notice" and row.state == "intended"]
+    assert waits.title == "Incident #1, which you have, is SEV1, was SEV2: Disk fires"

@@ -41,6 +41,7 @@ def test_a_fix_that_was_not_let_begin_was_not_done_and_costs_no_trust(world: Pla
     assert [page[1] for page in world.pages] == ["ana"]
     tried = " ".join(world.incident(1).tried)
     assert "drain(main) was not begun" in tried and "not known" not in tried
+    assert "It changed nothing" in world.incident(1).tried
     assert world.steps(1) == ["fix drain skipped"]
 
 
@@ -48,6 +49,7 @@ def test_what_was_done_before_stays_done_and_unproven(world: Playground) -> None
     say(world, FIX, Finished(1, "fix", drain.name, "x", True), Began(2, "fix", drain.name, "y", "main"), WITHHELD)
     run = world.run(1)
     assert (run.fixes, run.unproven, run.failed) == (1, True, True)
+    assert "It changed nothing" not in world.incident(1).tried
     assert world.steps(1) == ["fix drain done", "fix drain skipped"]
 
 

@@ -293,6 +293,18 @@ async def test_an_answer_to_a_message_of_which_all_is_over_says_so(door: Door) -
     assert (await door.call()).body == b"Incident #4 is resolved already."
 
 
+async def test_what_was_opened_again_since_is_not_answered_by_a_button_or_a_word_of_before(door: Door) -> None:
+    world = door.world.at("1m").resolves("Down", job="checkout").at("2m")
+    world.answers = lambda page: "never"
+    world.fires("Down", job="checkout")
+    door.clock.now = lambda: world.now  # type: ignore[method-assign]  # as the world goes
+    door.box.says = Heard(answer=ANA)
+    assert (await door.call()).body == b"Incident #1 was opened again since that page."
+    (new,) = [one for one in world.rows(1, "ana") if one.kind == "page" and one.intended_at == world.now]
+    says(door, yes=True)
+    assert (await door.call()).body == f"Reply {new.id} to acknowledge.".encode(), "the old one waits for nothing"
+
+
 async def test_who_is_asked_for_help_answers_in_the_channel_and_takes_nothing_over(door: Door) -> None:
     world = door.world
     world.asked(Acknowledge(actor="person:ben", incident=1))
@@ -426,6 +438,26 @@ async def test_two_that_are_said_in_a_row_answer_one(door: Door) -> None:
     assert (await door.call()).body == b"You have incident #1.", "nothing else was asked, and that was long ago"
     says(door, yes=True, mark="w5")
     assert (await door.call()).body == b"", "nothing waits for an answer"
+
+
+async def test_a_yes_that_was_not_taken_is_taken_when_it_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door()
+    door.answers.replace({"email": door.box})
+    door.runs()
+    refused = [Result(ok=False, code="unavailable", message="Not now")]
+    take = door.answers._submit
+
+    async def submit(command: Acknowledge | AnswerDrill, key: str) -> Result:
+        return refused.pop() if refused else await take(command, key)
+
+    monkeypatch.setattr(door.answers, "_submit", submit)
+    said = []
+    for mark in ("w1", "w2"):
+        says(door, yes=True, mark=mark)
+        said.append((await door.call()).body)
+    assert said == [b"Not now.", b"You have incident #1."]
+    door.answers.replace({})
+    await door.answers.close()
 
 
 async def test_a_yes_to_a_notice_answers_no_page(door: Door) -> None:

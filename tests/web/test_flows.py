@@ -12,6 +12,7 @@ from tests.web.night import HOSTILE, NOW, alert
 from tests.web.serving import Site
 from tocsin.access.limits import KeyLimits
 from tocsin.alerts.alert import Alert
+from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine import commands as c
 from tocsin.engine.records import HeardChange
 from tocsin.faces.core import CoreGone
@@ -274,6 +275,13 @@ def test_an_alert_that_no_silence_can_mean_offers_to_put_its_incident_off(site: 
     assert link is not None
     assert '<details id="moves" class="when-open" open>' in ana.get(link[1]).text
     assert ">Silence it</a>" in ana.get("/alerts/7").text and "no silence can mean" not in ana.page
+
+
+def test_a_heartbeat_that_was_never_heard_says_so_beside_its_service(site: Site, ana: Browserless) -> None:
+    assert "Not heard from yet" not in ana.get("/services").text
+    site.night.put(Heartbeat(service="orders-batch", name="nightly-export", declared_at=NOW - 30 * HOUR))
+    page = " ".join(re.sub(r"<[^>]+>", "", ana.get("/services").text).split())
+    assert "nightly-export: Not heard from yet, in the plan since Sun 18 Oct, 21:31" in page
 
 
 def test_a_key_is_shown_once_with_lines_to_paste(site: Site, ana: Browserless) -> None:

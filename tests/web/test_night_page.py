@@ -170,6 +170,28 @@ def test_a_link_of_several_is_headed_by_the_gravest_and_every_line_says_how_grav
     assert "SEV2" in page[: page.index("<h1>")]
 
 
+def test_what_was_opened_again_since_is_no_part_of_an_old_message(site: Site, http: httpx2.Client) -> None:
+    """But who comes by the page of that very incident sees how it is now, and answers for what they see."""
+    one = site.night.incident(1042)
+    mine = next(row for row in site.night.bodies(tables.pages, Page) if row.id == 17)
+    again = structs.replace(one, number=2001, title="Search is slow", reopened=1, reopened_at=mine.intended_at + 1)
+    site.night.put(
+        again,
+        structs.replace(mine, bundle=17, bundled=(17, 901)),
+        structs.replace(mine, id=901, incident=2001, bundle=17),
+    )
+    page = http.get(PATH).text
+    assert "Search is slow" not in page and ">Acknowledge<" in page
+    own = "/p/" + make_token(SIGNING_KEY, 901)
+    http.post(own)
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=17)], "what it told of comes first"
+    one.state, one.resolved_at, one.resolved_by = "resolved", NOW, "code"
+    site.night.put(one)
+    assert "Search is slow" in http.get(own).text
+    http.post(own)
+    assert site.core.asked[-1] == c.Acknowledge(actor="person:ana", incident=2001, page=0)
+
+
 def test_it_says_what_code_tried_and_what_it_suggests(site: Site, http: httpx2.Client) -> None:
     """Half asleep, on a telephone: that code was there, what it did, and that something is in doubt."""
     one = site.night.incident(1042)

@@ -261,16 +261,15 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
 def changed_nothing(turn: Turn, run: Run, incident: Incident) -> tuple[str, ...]:
     """That code changed nothing since an incident was opened, as long as that is so of all its runs."""
     works = (turn.state.runs.get(work.run) for work in incident.works.values())
-    fixed = incident.changed or any(one is not None and one.fixes for one in (run, *works))
+    fixed = incident.fixes or any(one is not None and one.fixes for one in (run, *works))
     return () if fixed else (CHANGED_NOTHING,)
 
 
 def changes(turn: Turn, incident: Incident) -> None:
     """Code changes something: what was said of an earlier run is not so any more, and will not be of a later one."""
-    if not incident.changed or CHANGED_NOTHING in incident.tried:
-        incident.changed = True
-        incident.tried = tuple(one for one in incident.tried if one != CHANGED_NOTHING)
-        turn.save_incident(incident)
+    incident.fixes += 1
+    incident.tried = tuple(one for one in incident.tried if one != CHANGED_NOTHING)
+    turn.save_incident(incident)
 
 
 def call_first(turn: Turn, run: Run, incident: Incident) -> None:
@@ -316,7 +315,7 @@ def opened_again(turn: Turn, incident: Incident, *, early: bool) -> None:
     stopped = early and incident.lifted is Reason.RUN_CANCELLED
     incident.lifted = Reason.RUN_CANCELLED if stopped else None
     incident.called, incident.held, incident.held_since = False, 0, None
-    incident.changed = incident.changed and early
+    incident.fixes = incident.fixes if early else 0
     for run in holding.at_work(turn, incident):
         if run.state == "asking" and run.approval is not None:
             run.unheard_at = None

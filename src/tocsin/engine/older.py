@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from tocsin.engine import answering, holding
+from tocsin.engine import answering, holding, settling
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 
+_DONE = 1
+"""What the counters say once methods were tried again: it is done at the first start of a newer version alone."""
 _REFUSED = ("client: ", "refused_address: ")
 """How the failures began for which an older version marked a method, whosever fault they were."""
 
 
 def complete(turn: Turn) -> None:
-    """Incidents that an older version began with say what their runs work on, and whether people were called. Contact
-    methods it took out of use for what may have been its account's fault are tried once more.
+    """Incidents that an older version began with say what their runs work on, and whether people were called; resolved
+    ones, what was put off with them. Contact methods it took out of use for what may have been its account's fault are
+    tried once more.
 
     Of what this version wrote nothing is changed.
     """
     for incident in list(turn.state.incidents.values()):
         if not incident.open:
+            _put_off(turn, incident)
             continue
         _works(turn, incident)
         _hold(turn, incident)
         if turn.state.counters.paging and (incident.step or incident.round or incident.laps) and not incident.called:
             incident.called = True
             turn.save_incident(incident)
+    if turn.state.counters.completed >= _DONE:
+        return
+    turn.state.counters.completed = _DONE
     for contact in turn.state.contacts.values():
         if contact.state == "failing" and contact.failure.startswith(_REFUSED):
             contact.works()
             turn.save_contact(contact)
+
+
+def _put_off(turn: Turn, incident: Incident) -> None:
+    """An older version knew until when something was put off, and not what, nor that all of it had ended."""
+    if incident.snoozed_until is None or incident.snoozed is not None:
+        return
+    incident.clear_at, incident.snoozed = None, settling.put_off(turn, incident)
+    settling.settle(turn, incident)
 
 
 def _works(turn: Turn, incident: Incident) -> None:

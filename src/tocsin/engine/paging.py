@@ -413,6 +413,12 @@ def _kept(turn: Turn, incident: Incident) -> list[Page]:
     return [row for row in rows if row.state == "intended" and row.handed_at is None and row.held in PAUSES]
 
 
+def drop_resting(turn: Turn, incident: Incident) -> None:
+    """Nothing ends an incident's pause any more: what waited for that is withdrawn."""
+    for row in _kept(turn, incident):
+        ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
+
+
 def off_duty(turn: Turn, incident: Incident) -> int | None:
     """The first step whose page waited in a pause that outlasted a shift: its person is not meant any more, and the
     page is withdrawn. None when all that waits is still right.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tocsin.access.actors import called
+from tocsin.access.actors import called, person_of
 from tocsin.catalog.people import Person
-from tocsin.engine import methods, paging
+from tocsin.engine import ledger, methods, paging
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
@@ -41,7 +41,7 @@ def ended_early(turn: Turn, silence: Silence, actor: str, quiet: int) -> None:
     By a key nobody knows who it was, and who uses one is mostly the author: amtool at the other end of it.
     """
     known = turn.plan.known_as.get(silence.author.strip().lower(), ())
-    if known and not actor.startswith("key:") and actor not in {f"person:{person.key}" for person in known}:
+    if known and not actor.startswith("key:") and person_of(actor) not in {person.key for person in known}:
         ended(turn, silence, quiet, f"was ended by {called(actor, turn.plan.names)}")
     else:
         turn.count("silences", Reason.SILENCE_ENDED)
@@ -76,11 +76,36 @@ def _tell(
         urgency = "high" if urgent else "low"
         paging.notice(turn, person, reason, title, silence=silence.id, urgency=urgency, together=until)
         return
-    row.lines = (*(row.lines or (row.title,)), title)[:MOST_LINES]
+    row.lines = row.lines or (row.title,)
+    if len(row.lines) < MOST_LINES:
+        row.lines, row.silence = (*row.lines, title), f"{row.silence} {silence.id}"
     row.gathered = max(row.gathered, 1) + 1
-    more = f", {MOST_LINES} of them" if row.gathered > MOST_LINES else ""
-    row.title = f"{row.gathered:,} silences {ENDS[reason]}{more}"
+    _name(row)
     turn.save_page(row)
+
+
+def _name(row: Page) -> None:
+    if row.gathered == 1 and row.lines:
+        (row.title,), row.lines, row.gathered = row.lines, (), 0
+    else:
+        more = f", {len(row.lines)} of them" if row.gathered > len(row.lines) else ""
+        row.title = f"{row.gathered:,} silences {ENDS[row.reason]}{more}"
+
+
+def changed(turn: Turn, silence: Silence) -> None:
+    """A silence was changed, or is over before its time: that it ends soon is not said any more by what still waits."""
+    for row in list(turn.state.pages_of.get(0, {}).values()):
+        names = row.silence.split()
+        if row.reason is not Reason.SILENCE_ENDS_SOON or not row.planned or silence.id not in names:
+            continue
+        if row.gathered <= 1:
+            ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
+            continue
+        at = names.index(silence.id)
+        row.silence = " ".join(names[:at] + names[at + 1 :])
+        row.lines, row.gathered = row.lines[:at] + row.lines[at + 1 :], row.gathered - 1
+        _name(row)
+        turn.save_page(row)
 
 
 def _takes(row: Page, person: Person, reason: Reason, urgent: bool) -> bool:

@@ -148,6 +148,8 @@ def _undo(turn: Turn, run: Run) -> None:
             step.state, step.ended_at = "skipped", turn.now
             turn.save_step(step)
             run.fixes -= 1
+            if (incident := standings.incident_of(turn, run)) is not None:
+                incident.fixes = max(0, incident.fixes - 1)
             run.find(f"{standings.short(step.function)}({step.shown}) was not begun")
     run.prove(steps.values())
 

@@ -40,6 +40,7 @@ def set_silence(turn: Turn, command: c.SetSilence) -> c.Result:
             old.comment, old.author, old.ends_at, old.updated_at = command.comment, command.author, command.ends_at, now
             old.starts_at = command.starts_at
             old.reminded = False
+            reminding.changed(turn, old)
             return _silence_changed(turn, old, Reason.SILENCE_CHANGED)
         if old.state(now) == "expired":
             ticking.close(turn, old)
@@ -75,6 +76,7 @@ def _end(turn: Turn, silence: Silence) -> None:
     silence.closed = True
     del turn.state.silences[silence.id]
     turn.changes.silences[silence.id] = silence
+    reminding.changed(turn, silence)
 
 
 def expire(turn: Turn, command: c.ExpireSilence) -> c.Result:

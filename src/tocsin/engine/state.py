@@ -75,6 +75,8 @@ class Counters(Struct):
     """The last times in which nothing could be heard, oldest first: expiry counts them in when it comes up."""
     loops: dict[str, Loop] = {}
     """Synthetic pages, by channel."""
+    completed: int = 0
+    """What rows of an older version do not say and was added once: see ``engine.older``."""
     rounds: dict[str, tuple[str, ...]] = {}
     """Whom the steps that page one of several chose, as ``escalation.turns`` has it."""
 

@@ -111,7 +111,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``put_off``: by playbook and target, what somebody put off who resolved it while alerts fired; code begins nothing
     there if another alert opens it again.
     ``called``: people were paged, or somebody had it, since then: what code begins by itself has no page wait any more.
-    ``tried``: what code found and did, a sentence each, for whoever is paged. ``changed``: it has changed something
+    ``tried``: what code found and did, a sentence each, for whoever is paged. ``fixes``: how many it has begun
     since then.
     """
 
@@ -168,7 +168,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     held: Duration = 0
     held_since: Instant | None = None
     tried: tuple[str, ...] = ()
-    changed: bool = False
+    fixes: int = 0
     customer_tier: str = ""
     checklists: tuple[str, ...] = ()
     ticks: dict[str, dict[str, Tick]] = {}

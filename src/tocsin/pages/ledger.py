@@ -60,7 +60,8 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``answered_at``: when it was used to acknowledge, by its link or in its channel.
     ``instead_of``: the page that did not get through, and for which this one was written down.
     ``overtaken_by``: the newer page to the same place that took its place, 0 when there is none.
-    ``lines``: what a notice says beside its title; ``gathered``: how many such it tells, 0 of one.
+    ``lines``: what a notice says beside its title; ``gathered``: how many such it tells, 0 of one. ``silence``: which
+    silences it is about, a word each: of several those that ``lines`` are of, in that order.
     ``because``: who asked for it and in which words, if a person did.
     """
 
