@@ -108,10 +108,12 @@ def test_keys_whose_secrets_are_away_stay_and_those_that_are_wrong_refuse_the_pl
     keys = declared_keys(one, read.plan)
     assert [key[2] for key in keys.keys] == ["events"]
     assert [source for source, _, _ in keys.kept] == ["alertmanager"]
+    assert keys.away == ("secret:am",), "by it a key that was renamed meanwhile is known"
 
     (tmp_path / "up").touch()
     assert not [finding for finding in plan_reader(one)().findings if "secret" in finding]
     assert len(declared_keys(one, read.plan).keys) == 2 and not declared_keys(one, read.plan).kept
+    assert declared_keys(one, read.plan).away == ()
     (tmp_path / "up").unlink()
     again = plan_reader(one)()
     assert again.ok and any("secret:am was not to be had anew: it ended" in finding for finding in again.findings)

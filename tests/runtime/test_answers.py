@@ -440,6 +440,26 @@ async def test_two_that_are_said_in_a_row_answer_one(door: Door) -> None:
     assert (await door.call()).body == b"", "nothing waits for an answer"
 
 
+async def test_a_yes_that_was_not_taken_is_taken_when_it_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door()
+    door.answers.replace({"email": door.box})
+    door.runs()
+    refused = [Result(ok=False, code="unavailable", message="Not now")]
+    take = door.answers._submit
+
+    async def submit(command: Acknowledge | AnswerDrill, key: str) -> Result:
+        return refused.pop() if refused else await take(command, key)
+
+    monkeypatch.setattr(door.answers, "_submit", submit)
+    said = []
+    for mark in ("w1", "w2"):
+        says(door, yes=True, mark=mark)
+        said.append((await door.call()).body)
+    assert said == [b"Not now.", b"You have incident #1."]
+    door.answers.replace({})
+    await door.answers.close()
+
+
 async def test_a_yes_to_a_notice_answers_no_page(door: Door) -> None:
     """Nor does one to what was said before Tocsin knew of it."""
     world = door.runs().world

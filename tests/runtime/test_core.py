@@ -205,6 +205,20 @@ async def test_what_fell_due_while_it_was_down_is_paged_by_its_channel(night: Ni
     assert night.journal(Deaf)[-1].end - night.journal(Deaf)[-1].start >= 6 * MINUTE - SECOND
 
 
+async def test_what_leaves_is_known_to_whoever_hears_what_people_answer(night: Night) -> None:
+    """And nothing of what left before a start: what its reader means then is asked."""
+
+    def spoken() -> list[int]:
+        return [one.page for one in night.core.answers._spoken.lately("email", "ana@shop.example", night.clock.now())]
+
+    await night.fires("Down")
+    await until(lambda: night.mail.sent)
+    assert spoken() == night.mail.sent == [1]
+    await night.stop()
+    await night.start()
+    assert spoken() == []
+
+
 async def test_a_page_under_way_at_an_orderly_end_is_not_sent_twice(night: Night) -> None:
     """The end waits for it."""
     night.mail.free.clear()
@@ -570,6 +584,26 @@ async def test_what_a_door_refuses_is_answered_once(night: Night) -> None:
             assert [answer[0] for answer in talk.answers()] == [status], path
             assert (b"allow: post" in bytes(talk.wire.sent).lower()) == (status == 405)
     assert text not in repr(logs), "keys are in no log"
+
+
+async def test_strangers_are_told_in_detail_what_is_wrong_only_so_often(night: Night) -> None:
+    """Their body is read on the loop that pages people leave by."""
+    from tests.runtime.test_listener import Talk
+    from tocsin.runtime.doors import STRANGERS
+
+    def handle(exchange: Exchange) -> None:
+        assert night.core.doors.handle(exchange)
+
+    talk = Talk(handle)
+    ask = b'POST /v2/enqueue HTTP/1.1\r\nContent-Length: 24\r\n\r\n{"event_action": "tell"}'
+    for _ in range(STRANGERS.burst + 1):
+        talk.say(ask)
+    said = [body for status, body in talk.answers() if status == 400]
+    assert len(said) == STRANGERS.burst + 1 and len(set(said[:-1])) == 1
+    assert b"no key that is known was found" in said[-1] and b"no key that is known was found" not in said[0]
+    night.clock.passes(SECOND)
+    talk.say(ask)
+    assert talk.answers()[-1][1] == said[0]
 
 
 @pytest.mark.parametrize(

@@ -659,6 +659,28 @@ def test_what_waits_behind_an_answer_counts_and_is_let_go_when_it_is_begun(monke
     assert [status for status, _ in talk.answers()] == [200] * 4 + [503]
 
 
+def test_what_waits_with_a_head_that_is_remembered_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has a key is given up as anybody else is."""
+    taken: list[Exchange] = []
+
+    def handle(exchange: Exchange) -> None:
+        taken.append(exchange)
+        exchange.remember("known")
+
+    monkeypatch.setattr(held, "MOST", 100_000)
+    talk = Talk(handle)
+    whole = head_of(20_000) + b"x" * 20_000
+    talk.say(whole)
+    taken[0].answer(Reply(200))
+    talk.say(whole, whole)
+    assert taken[1].head.memo == "known"
+    assert talk.listener.held.total == 20_000
+    talk.say(*[whole] * 5)
+    assert talk.listener.held.total == 0, "it was given up"
+    taken[1].answer(Reply(200))
+    assert [status for status, _ in talk.answers()] == [200, 200, 503]
+
+
 def test_a_body_is_not_kept_after_its_request_was_answered() -> None:
     talk = Talk()
     talk.say(head_of(300_000) + b"x" * 300_000)

@@ -29,3 +29,14 @@ def test_what_holds_no_mark_uses_up_nothing_of_what_a_page_needs_that_comes_back
     for _ in range(2 * LIMITS.burst):
         assert posted(b"a mail, and in it " + came_back) == 204
     assert posted(b"x" * SMALL + came_back) == 429, "not all of it is looked through any more"
+
+
+def test_pages_that_come_back_are_counted_among_nobody() -> None:
+    """However many they are, the next is looked through as a whole: a mail gateway's mark may come late in it."""
+    world = World()
+    door = Loopback(lambda: world.engine.state, lambda job: None, HandClock(), KEY)
+    came_back = mark(KEY, 1).encode()
+    for _ in range(2 * LIMITS.burst):
+        exchange = Exchange("/loopback", body=b"x" * SMALL + came_back)
+        assert door.handle(exchange)  # type: ignore[arg-type]  # as above
+        assert exchange.reply is not None and exchange.reply.status == 204

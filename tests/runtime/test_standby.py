@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.engine.world import PLAN
 from tests.runtime.test_answers import Exchange
@@ -14,7 +15,7 @@ from tocsin.intake.sources import SOURCES
 from tocsin.runtime.parts import PlanRead
 from tocsin.runtime.standby import Standby
 from tocsin.settings import Settings
-from tocsin.store.writer import Stopped
+from tocsin.store.writer import LeaseLost, Stopped
 from tocsin.wiring import core as wiring
 from tocsin.wiring.core import warm_up
 
@@ -73,3 +74,58 @@ async def test_a_node_reads_its_plan_before_it_asks_whether_it_may_write(
     monkeypatch.setattr(wiring, "open_writer", lease)
     assert await wiring.core(Settings(data=tmp_path, environ={})) == 0
     assert did == ["read", "asked"]
+
+
+class Opened:
+    """What a node has once it may write: a front, a line, a store."""
+
+    def __init__(self, opened: bool) -> None:
+        self.opened, self.line = opened, self
+        self.closed = 0
+
+    async def close(self) -> None:
+        """Closed."""
+        self.closed += 1
+
+    def meta(self, name: str) -> bytes:
+        """A plan was in force."""
+        return b"v"
+
+    def plan_files(self, version: str) -> dict[str, bytes]:
+        """Its files."""
+        return {}
+
+    def housekeep(self, now: int) -> None:
+        """Held."""
+
+
+@pytest.mark.parametrize("stood_by", [False, True])
+async def test_a_node_that_stood_by_begins_with_the_plan_as_it_is_by_now(
+    stood_by: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it read when it started may be days old; and where another node writes meanwhile it stands by again."""
+    reads: list[PlanRead] = []
+    begun: list[PlanRead] = []
+
+    def reader(*_: object, **__: object) -> Callable[[], PlanRead]:
+        def read() -> PlanRead:
+            reads.append(PlanRead(None, {}, (str(len(reads)),), ok=False))
+            return reads[-1]
+
+        return read
+
+    async def writes(*_: object) -> tuple[Opened, Opened]:
+        return Opened(stood_by), Opened(stood_by)
+
+    async def begin(*known: object) -> PlanRead:
+        assert isinstance(known[-1], PlanRead)
+        begun.append(known[-1])
+        raise LeaseLost("another node writes now")
+
+    monkeypatch.setattr(wiring, "plan_reader", reader)
+    monkeypatch.setattr(wiring, "_until_this_node_writes", writes)
+    monkeypatch.setattr(wiring, "_plan_to_begin_with", begin)
+    with capture_logs() as logged:
+        assert await wiring.core(Settings(data=tmp_path, environ={})) == 0
+    assert begun == reads[-1:] and len(reads) == 1 + stood_by
+    assert [one["event"] for one in logged] == ["stands_by"]

@@ -206,9 +206,9 @@ class Answers:
         return await self._thank(name, channel, heard.answer, await self.take(name, heard.answer))
 
     async def _thank(self, name: str, channel: Called, answer: Answer, taken: Taken, asks: int = 0) -> Reply:
-        """Say what came of it. ``asks``: the one page that this asks them to answer."""
+        """Say what came of it. ``asks``: the one page that this asks them to answer; what was not taken is, again."""
         if not taken.stranger:
-            self._spoken.note(name, answer.by, asks, self._clock.now())
+            self._spoken.note(name, answer.by, answer.page if taken.again else asks, self._clock.now())
         return await channel.thank(answer, taken)
 
     async def _understood(self, name: str, channel: Called, words: Words) -> Reply:
