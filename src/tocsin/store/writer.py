@@ -157,7 +157,8 @@ def journal_bytes(select: Select, size: str) -> int:
     By what a place takes: a table that was deleted from does not say how much of it is in use, and places are given in
     one row without gaps, many of them to a row.
     """
-    ((first, last),) = select(f"SELECT min(seq), (SELECT max(seq) FROM journal) FROM journal WHERE {NOT_PARKED}")
+    oldest = f"SELECT seq FROM journal WHERE {NOT_PARKED} ORDER BY seq LIMIT 1"
+    ((first, last),) = select(f"SELECT ({oldest}), (SELECT max(seq) FROM journal)")
     if first is None:
         return 0
     after = last + 1
