@@ -30,7 +30,7 @@ from tocsin.store.rows import Journaled, read_journal_row, unpack
 T = TypeVar("T")
 
 NOT_PARKED = "seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
-STRETCHES, ROWS_OF_ONE = 40, 10
+STRETCHES, ROWS_OF_ONE = 32, 10
 """So much of the journal is looked at to tell how large it is: a storm at one end of it says little of the rest."""
 
 UNENDED = " AND state <> 'ended'"
