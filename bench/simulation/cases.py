@@ -52,6 +52,8 @@ class Case:
     severity: str
     number: int = 0
     state: str = "none"
+    reopened: int = -1
+    """When it was opened again last."""
     alarms: dict[str, Alarm] = field(default_factory=dict)
     put_off: set[str] = field(default_factory=set)
     """The alerts a snooze is of: those that fired when a person resolved it, until all of them have ended."""

@@ -356,6 +356,8 @@ class Referee:
         if anew:
             case.steps = self.seen.land.services[case.service].steps
             case.keep_until = None
+        if case.state == "resolved":
+            case.reopened = now
         case.state = "triggered"
         case.step, case.round, case.under_way = 0, 0, None
         case.due, case.resume, case.paused, case.waits = now, None, False, False

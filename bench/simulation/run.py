@@ -425,14 +425,17 @@ class Run:
             self._at(self.now + self.random.randrange(20, 480) * SECOND, lambda: self._acknowledge(page))
 
     def _acknowledge(self, page: Page) -> None:
-        """One answer is for all that came in the message and nobody has; when somebody has them all, for its own."""
+        """One answer is for all that came in the message and nobody has; when somebody has them all, for its own. What
+        was opened again since then is another trouble.
+        """
         self._answering.discard(page.incident)
         rows = (self.engine.state.pages.get(id) for id in page.bundled)
-        numbers = dict.fromkeys((page.incident, *(row.incident for row in rows if row is not None)))
-        still = [self.referee.seen.by_number[one] for one in numbers if self._is_open(one)]
+        told = {page.incident: page} | {row.incident: row for row in rows if row is not None}
+        cases = [(self.referee.seen.by_number[one], row) for one, row in told.items() if self._is_open(one)]
+        still = [case for case, row in cases if row.intended_at >= case.reopened]
         still.sort(key=lambda one: (SEVERITIES.index(one.severity), one.number))
         own = [one for one in still if one.number == page.incident]
-        meant = [one for one in still if one.state == "triggered"] or own or still[:1]
+        meant = [one for one in still if one.state == "triggered"] or own
         hold = self.random.randrange(5, 90) * MINUTE if self.random.random() < 0.1 else None
         result = self._ask(Acknowledge(actor=f"person:{page.person}", page=page.id, hold=hold))
         if result.ok is not bool(meant) or (meant and result.id != str(meant[0].number)):

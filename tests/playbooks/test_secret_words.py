@@ -14,6 +14,7 @@ from tocsin.playbooks.carrying import carry_out
 from tocsin.playbooks.language import About, fix, look, playbook, trust
 from tocsin.playbooks.manifest import Rung
 from tocsin.playbooks.run import Began, Finished, GaveUp, Step
+from tocsin.playbooks.runner import child
 from tocsin.playbooks.runner.child import redacted, secret_parts
 from tocsin.playbooks.session import Answered, Go, Reply, Session, Start
 from tocsin.testing.carrying import Killed
@@ -198,3 +199,14 @@ def test_a_fix_with_other_arguments_each_time_is_not_asked_for_for_ever() -> Non
     run = world.run(1)
     assert run.outcome == "handed_over" and run.failed and not world.engine.state.locked
     assert "run again, step 1 was fix test_secret_words.delete; another one was allowed" in run.why
+
+
+def test_a_runs_process_heeds_what_was_allowed() -> None:
+    @playbook(name="one-fix")
+    def one_fix(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+
+    wire: Any = Wire()
+    start = Start("one-fix", About(), {"pump": "main"}, approved={"1": f"{drain.name} another"})
+    assert child._carry_out(wire, start, str, {}) is None
+    assert isinstance(wire.told[-1], GaveUp) and wire.told[-1].kind == "strayed"

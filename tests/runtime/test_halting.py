@@ -17,7 +17,7 @@ from tocsin.engine.running import STOP
 from tocsin.kernel.instant import SECOND, Duration
 from tocsin.playbooks.confinement import Confine, Unconfined
 from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, encode_manifests
-from tocsin.playbooks.run import Began, Finished, GaveUp, Looking, Report, Run
+from tocsin.playbooks.run import Began, Finished, GaveUp, Looking, Report, Returned, Run
 from tocsin.playbooks.session import Reply, Stop
 from tocsin.playbooks.targets import Target, Targets
 from tocsin.runtime import running
@@ -144,6 +144,19 @@ async def test_one_that_is_told_stop_or_is_over_is_hung_up_on() -> None:
         assert process.closed and process.says == []
         wanted: list[Reply] = [Stop(STOP.message)] if isinstance(says, Began) else []
         assert process.replies == wanted
+
+
+async def test_a_process_that_goes_on_knows_which_fixes_were_allowed_and_which_are_in_doubt() -> None:
+    bench = Bench()
+    bench.run.approved, bench.run.doubt, bench.run.from_step = {"2": "a.drain x"}, ("a.kick y",), 2
+    bench.hands.says = [Returned()]
+    bench.hands.may.set()
+    bench.runs.begin(bench.run)
+    await bench.over()
+    (process,) = bench.hands.begun
+    told = process.told
+    assert told is not None
+    assert (told.approved, told.doubt, told.since) == ({"2": "a.drain x"}, ("a.kick y",), 2)
 
 
 @pytest.mark.parametrize(
