@@ -54,11 +54,12 @@ def settle(turn: Turn, incident: Incident) -> None:
 
 def is_steady(turn: Turn, incident: Incident) -> bool:
     """Whether ``settle`` finds nothing to do for an open incident that more alerts joined, which fire and are heard:
-    somebody has it, or it is paged in its time, and no code is or may be at work on it.
+    somebody has it, or it is paged in its time; nothing of it is put off, and no code is or may be at work on it.
     """
     return (
         incident.paused is None
         and incident.clear_at is None
+        and incident.snoozed is None
         and (incident.state == "acknowledged" or (incident.next_at is not None and incident.next_at > turn.now))
         and incident.considered
         and incident.hold_until is None

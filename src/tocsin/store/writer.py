@@ -30,7 +30,7 @@ from tocsin.store.rows import Journaled, read_journal_row, unpack
 T = TypeVar("T")
 
 NOT_PARKED = "seq NOT IN (SELECT id FROM parked WHERE NOT discarded)"
-STRETCHES, ROWS_OF_ONE = 40, 10
+STRETCHES, ROWS_OF_ONE = 32, 10
 """So much of the journal is looked at to tell how large it is: a storm at one end of it says little of the rest."""
 
 UNENDED = " AND state <> 'ended'"
@@ -157,7 +157,8 @@ def journal_bytes(select: Select, size: str) -> int:
     By what a place takes: a table that was deleted from does not say how much of it is in use, and places are given in
     one row without gaps, many of them to a row.
     """
-    ((first, last),) = select(f"SELECT min(seq), (SELECT max(seq) FROM journal) FROM journal WHERE {NOT_PARKED}")
+    oldest = f"SELECT seq FROM journal WHERE {NOT_PARKED} ORDER BY seq LIMIT 1"
+    ((first, last),) = select(f"SELECT ({oldest}), (SELECT max(seq) FROM journal)")
     if first is None:
         return 0
     after = last + 1
