@@ -161,6 +161,18 @@ def test_a_call_for_help_is_wanted_while_the_incident_is_open_and_says_nothing_o
     assert composed(world, page) is None
 
 
+def test_whoever_has_what_becomes_graver_is_told_so_in_these_words_while_they_have_it() -> None:
+    world = held(World()).fires("Disk", job="checkout", instance="a", severity="warning").at("1m")
+    world.acknowledges(1, "24h")
+    world.fires("Disk", job="checkout", instance="b")
+    (word,) = [page for page in world.rows(1) if page.kind == "notice"]
+    message = wanted(world, word)
+    assert rendering.subject(message) == "[notice] Incident #1, which you have, is SEV1, was SEV3: Disk fires"
+    assert (message.url, message.acknowledge_url, message.lines) == (f"{BASE}/incidents/1", "", ())
+    world.asked(Acknowledge(incident=1, actor="person:ben"))
+    assert composed(world, word) is None
+
+
 def test_a_drill_says_that_it_is_one_and_can_be_answered() -> None:
     world = held(World())
     world.asked(StartDrill(person="ana"))
