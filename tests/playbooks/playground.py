@@ -244,7 +244,8 @@ class Playground(World):
                 holders = [run for run in runs if run.holding and run.rung in ("ask", "act")]
                 assert holders and max(run.deadline if run.state == "running" else run.watch_until or 0
                                        for run in holders) >= incident.hold_until, incident  # fmt: skip
-                if not any(run.by_hand for run in holders):
+                stopping = any(run.stopping for run in holders)  # by a person: pages leave when it has, in seconds
+                if not any(run.by_hand for run in holders) and not stopping:
                     assert incident.lifted is None
                     self._check_answered(incident, living)
                 if incident.state == "triggered" and self._was_paged(incident):
