@@ -62,7 +62,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``overtaken_by``: the newer page to the same place that took its place, 0 when there is none.
     ``lines``: what a notice says beside its title; ``gathered``: how many such it tells, 0 of one. ``silence``: which
     silences it is about, a word each: of several those that ``lines`` are of, in that order.
-    ``because``: who asked for it and in which words, if a person did.
+    ``because``: who asked for it and in which words, if a person did. ``asked_by``: the actor who asked for help by it.
     """
 
     id: int
@@ -101,6 +101,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     lines: tuple[str, ...] = ()
     gathered: int = 0
     because: str = ""
+    asked_by: str = ""
 
     @property
     def why(self) -> str:
