@@ -18,6 +18,14 @@ Receipt = Literal["delivered", "seen", "failed", "busy", "no_answer", "over"]
 
 ASKING = frozenset({"page", "help", "drill"})
 """Kinds that want an answer."""
+CALLS: tuple[PageKind, ...] = ("page", "help", "copy")
+"""Kinds by which somebody hears of an incident because they are called about it, not told of what came of it."""
+CALLED: dict[PageKind, tuple[str, str]] = {
+    "page": ("page", "pages"),
+    "help": ("call for help", "calls for help"),
+    "copy": ("copy", "copies"),
+}
+"""What people call one, and several, of ``CALLS``; others are called by their kind."""
 PAUSED = frozenset({"page", "copy"})
 """Kinds that do not leave while their incident is paused, or somebody has it."""
 GATHERING = frozenset({Reason.BUNDLED, Reason.ON_THE_PHONE, Reason.CALLED_AGAIN})
@@ -39,6 +47,11 @@ MOST_CALLS = 3
 """and so often in all, unless the step is repeated."""
 DRILL_WORKS: Duration = HOUR
 """So long a page of a drill can be answered."""
+
+
+def called(kind: PageKind) -> str:
+    """What people call a page of a kind."""
+    return CALLED[kind][0] if kind in CALLED else kind
 
 
 class Page(Struct, kw_only=True, omit_defaults=True):
@@ -107,6 +120,11 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     def why(self) -> str:
         """Why it was written down, as a clause after "because"."""
         return self.because or EXPLAINED[self.reason]
+
+    @property
+    def called(self) -> str:
+        """What people call it."""
+        return called(self.kind)
 
     @property
     def left(self) -> bool:
