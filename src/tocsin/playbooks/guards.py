@@ -240,7 +240,7 @@ def _blast_of(
         return None
     if own == group:
         return Blocked(Reason.GUARD_BLAST, f"it would change all {len(group)} targets at once")
-    rest = group - own - others
+    rest = group - own - set(busy)  # what was left in the midst of a change has its own word for why it is not well
     why = unwell(rest) if rest else "another run works on it"
     if not why:
         return None
