@@ -153,6 +153,9 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
         (f"run.fix(drain, pump, older_than='7 days')\n{VERIFY}", "of playbooks_sound.drain: '7 days' is not"),
         (f"run.fix(drain, pump, older_than=WEEK)\n{VERIFY}", "older_than of playbooks_sound.drain: 'a week' is not"),
         (f"run.fix(drain, pump, older_than=7)\n{VERIFY}", "older_than of playbooks_sound.drain: 7 is no text"),
+        (f"run.fix(drain, 'main')\n{VERIFY}", "drain takes a Pump as pump, one of the playbook's targets, and is"),
+        (f"run.fix(drain, pump=WEEK)\n{VERIFY}", "as pump, one of the playbook's targets, and is given 'a week'"),
+        ("run.look(level, 5)", "level takes a Pump as pump, one of the playbook's targets, and is given 5"),
         ("before = run.look(level, pump)\nrun.tell(before.fulll)", "Level has no fulll (did you mean full?)"),
     ],
 )  # fmt: skip
