@@ -140,6 +140,7 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
         (f"drain(pump)\n{VERIFY}", "drain is called without the run (write run.fix(drain, …))"),
         ("redis.expire(pump, ())", "redis.expire is called without the run (write run.fix(redis.expire, …))"),
         ("run.look(helper, pump)", "helper is neither a look nor a fix (declare it with @look or @fix)"),
+        ("run.look(len, pump)", "len is neither a look nor a fix (declare it with @look or @fix)"),
         ("run.look(drain, pump)", "run.look: playbooks_sound.drain changes something (write run.fix(drain, …))"),
         (f"run.fix(level, pump)\n{VERIFY}", "run.fix: playbooks_sound.level only looks (write run.look(level, …))"),
         ("run.look(level)", "playbooks_sound.level: missing a required argument: 'pump' (it takes pump, deep)"),

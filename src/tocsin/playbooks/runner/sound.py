@@ -103,8 +103,10 @@ class _Reader:
     def _step(self, call: ast.Call, verb: str) -> Iterator[Unsound]:
         if not call.args or isinstance(call.args[0], ast.Starred):
             return
-        what = self._value(call.args[0])
         shown = ast.unparse(call.args[0])
+        what = self._value(call.args[0])
+        if what is None and shown not in {*self._bound, *vars(self._module)}:
+            what = getattr(builtins, shown, None)  # len, open: Python's own are neither
         if isinstance(what, _Missing):
             yield Unsound(call.lineno, f"run.{verb}: {what.message}", what.hint)
         if not isinstance(what, Look | Fix):
