@@ -50,5 +50,6 @@ def test_when_what_took_a_steps_pages_place_is_refused_for_good_the_next_step_is
     world.at("2s").apply(Delivered(step.id, "retry", "server", "503"))
     assert world.rows(1)[0].overtaken_by == help.id
     world.at("3s").apply(Delivered(help.id, "failed", "address", "550"))
-    assert [(at, person) for at, person, _ in world.pages if person != "ana"] == [("3s", "ben"), ("3s", "kei")]
+    left = [(at, person, kind) for at, person, _, kind in world.left if person != "ana"]
+    assert left == [("3s", "ben", "notice"), ("3s", "ben", "page"), ("3s", "kei", "page")], "who asked is told as well"
     assert dump(world.replayed().state) == dump(world.engine.state)
