@@ -109,3 +109,17 @@ def test_what_its_owner_calls_failing_is_left_so_whatever_words_they_use(world: 
     assert world.asked(MarkContact(actor="person:lia", contact=call.id, why=why)).ok
     world.restarted()
     assert call.failure == why and world.engine.state.contacts[call.id].state == "failing"
+
+
+def test_a_page_that_is_tried_again_keeps_when_it_was_tried_last(world: World) -> None:
+    world.answers = lambda page: "retry" if page.channel == "call" else "sent"
+    world.fires("Down", service="checkout")
+    (row,) = [page for page in world.rows(1, "lia") if page.channel == "call"]
+    first = row.tried_at
+    assert first is not None and row.handed_at is None and row.last_tried_at == first
+    world.at("22m")
+    assert row.attempts > 1 and row.tried_at == first
+    assert first < row.last_tried_at <= world.now
+    world.acknowledges(1)
+    last = row.last_tried_at
+    assert row.state == "overtaken" and last == row.last_tried_at

@@ -77,6 +77,17 @@ def test_the_ledger_says_of_every_page_why_how_when_and_what_followed(filler: Fi
     assert ledger(Reads(open_engine(filler.database)), 99) is None
 
 
+def test_the_ledger_says_that_a_page_was_tried_in_vain_before_it_was_overtaken(filler: Filler) -> None:
+    number = filler.incident(steps=STEPS)
+    filler.page(
+        number, state="overtaken", outcome=Reason.OVERTAKEN, attempts=2, handed_at=None,
+        tried_at=NOW - 9 * MINUTE, last_tried_at=NOW - 8 * MINUTE, finished_at=NOW,
+    )  # fmt: skip
+    ((row,),) = (ledger(Reads(open_engine(filler.database)), number) or [],)
+    assert (row.attempts, row.attempted_at) == (2, "2026-11-22T03:16:00.000Z")
+    assert row.answered_by_channel_at == "", "nobody answered but a person"
+
+
 def test_who_was_on_call_and_paged_is_told_with_the_reason(
     filler: Filler, asked: Callable[..., PersonExplanation]
 ) -> None:

@@ -201,6 +201,9 @@ def test_what_twilio_did_not_sign_changes_nothing(start: Callable[..., Story]) -
         assert story.call(path, {"Digits": "1", "To": ANA, "CallSid": SID})[0] in (200, 404)
     assert incident(story.server, 1)["state"] == "triggered"
     said = story.call("sms/answer", {**good, "Body": "Ok", "MessageSid": "SM3"})[1]
+    how = f"Reply {story.page} to acknowledge."
+    assert ElementTree.fromstring(said).findtext("Message") == how, "a code was said to them in the same minute"
+    said = story.call("sms/answer", {**good, "MessageSid": "SM4"})[1]
     assert ElementTree.fromstring(said).findtext("Message") == "You have incident #1."
     assert becomes(story.server, 1, "acknowledged")["acknowledged_by"] == "person:ana"
 

@@ -202,6 +202,7 @@ class Playground(World):
         assert state.locked == {lock: run.number for run in state.runs.values() if run.live for lock in run.holds}
         living = [run for run in state.runs.values() if run.live]
         assert state.changing == {lock: run.number for run in living if run.state != "watching" for lock in run.holds}
+        assert state.in_midst == {run.number for run in state.runs.values() if run.in_midst}
         assert state.at_work == {
             incident: {run.number for run in living if run.incident == incident}
             for incident in {run.incident for run in living if run.incident}

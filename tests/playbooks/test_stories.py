@@ -288,7 +288,7 @@ def test_never_the_last_one_that_is_well():
 
 
 def test_code_leaves_the_last_target_alone_while_the_other_is_broken_and_goes_on_when_it_is_well():
-    @playbook(name="one", answers=FULL, trust=trust(start="act"), guards=[blast_radius(1)])
+    @playbook(name="one", answers=FULL, trust=trust(start="act"), guards=[blast_radius(2)])
     def one(run: Run, pump: Pump) -> None:
         run.fix(kick, pump)
         run.verify(level, pump, until=lambda now: now.full < 80, within="1m")

@@ -32,7 +32,7 @@ def test_from_the_printed_link_to_an_answered_incident(page: Page, tocsin_server
     assert axe(page) == []
 
     # A sender with a wrong key is counted, so that a newcomer sees that something came at all.
-    assert server.call("POST", "/am/wrong/api/v2/alerts", [], authorized=False)[0] == 403
+    assert server.call("POST", "/am/wrong/api/v2/alerts", [], authorized=False)[0] == 401
     expect(page.locator("#wait")).to_contain_text("1 refused")
 
     page.get_by_role("button", name="Send a test event").click()

@@ -501,7 +501,7 @@ def _hand(turn: Turn, rows: list[Page]) -> None:
         _count(turn, row)
         row.bundle = first.id if several else 0
         row.bundled = tuple(one.id for one in rows) if several and row is first else ()
-        row.handed_at, row.lost_at = turn.now, None
+        row.handed_at, row.last_tried_at, row.lost_at = turn.now, turn.now, None
         row.tried_at = row.tried_at or turn.now
         row.next_at = turn.now + GIVE_UP_AFTER  # its outcome comes sooner; if not, that is a fault to be seen
         turn.save_page(row)

@@ -207,11 +207,22 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
     )
     if no is not None:
         return _blocked(turn, run, would, no)
-    if run.rung == "ask" and not run.allowed(began):
+    if not run.allowed(began) and (run.rung == "ask" or _beside_doubt(turn, run)):
         if over and not run.unproven:
             return _asks_nobody(turn, run, f"May it do {would}?")
         return asking.permission(turn, run, began, would, manifest)
     return None
+
+
+def _beside_doubt(turn: Turn, run: Run) -> bool:
+    """Whether code would change more while something of the incident was left in the midst of a change, which may be
+    what the change itself did: then it asks, whatever it is trusted with.
+    """
+    other = None if run.by_hand else guarding.in_doubt(turn, run)
+    if other is not None:
+        where = " and ".join(other.targets.values()) or other.service
+        run.find(f"It asks because run {other.number} left {where} in the midst of a change that nothing verified")
+    return other is not None
 
 
 def _asks_nobody(turn: Turn, run: Run, question: str) -> Result:

@@ -245,6 +245,8 @@ class State:
         """The run that holds a lock now."""
         self.changing: dict[str, int] = {}
         """Of those, the locks whose run may still change something: it has not been verified."""
+        self.in_midst: set[int] = set()
+        """The runs that left their targets in the midst of a change, as far as they are kept in mind."""
         self.at_work: dict[int, set[int]] = {}
         """The runs of an incident that live."""
         self.claimed: dict[str, set[int]] = {}
@@ -331,6 +333,10 @@ class State:
                 self.claimed.setdefault(lock, set()).add(run.number)
         if run.taken_until is None:
             self._unclaim(run)
+        if run.in_midst:
+            self.in_midst.add(run.number)
+        else:
+            self.in_midst.discard(run.number)
         if run.incident and run.live:
             self.at_work.setdefault(run.incident, set()).add(run.number)
         elif (numbers := self.at_work.get(run.incident)) is not None:
@@ -342,6 +348,7 @@ class State:
         """Let a run go that no guard counts any more."""
         del self.runs[run.number]
         self.remembered.forget(run)
+        self.in_midst.discard(run.number)
         self._unclaim(run)
 
     def _unclaim(self, run: Run) -> None:

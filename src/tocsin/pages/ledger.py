@@ -52,7 +52,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``held`` names why it was not to leave when it was written down, ``not_before`` when that ends.
     ``bundle`` is the page it goes, or went, out with in one message; that one's ``bundled`` names them all.
     ``handed_at``: when it was last handed to its channel, None while it waits for a retry. ``tried_at``: when it first
-    was.
+    was, ``last_tried_at``: when it last was, whatever it waits for since.
     ``lost_at``: when its channel gave up waiting to hear whether it took it; a call may ring since, all the same.
     ``unsure``: Tocsin stopped between intent and outcome, so the person may have it already.
     ``delivered_at`` and ``seen_at``: when the provider said that it reached the person's device, and that it was seen.
@@ -85,6 +85,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     next_at: Instant | None
     handed_at: Instant | None = None
     tried_at: Instant | None = None
+    last_tried_at: Instant | None = None
     lost_at: Instant | None = None
     attempts: int = 0
     finished_at: Instant | None = None

@@ -39,7 +39,8 @@ Unwell = Callable[[Set[str]], str]
 class Situation(NamedTuple):
     """What guards look at. ``runs``: those that are remembered.
 
-    ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``unwell``: says of
+    ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``midst``: those of targets
+    that a run which is over left in the midst of a change, with its number. ``unwell``: says of
     targets of the service what is known against all of them. ``continues``: the run this one goes on with, whose end
     is no reason to wait. ``lives``: the run has begun and is among ``runs`` itself. ``thorough``: say of each target
     whether it is well, and not only whether one is: for people, who ask about few.
@@ -57,6 +58,7 @@ class Situation(NamedTuple):
     broken: Collection[str]
     unwell: Unwell
     now: Instant
+    midst: Mapping[str, int] = {}
     continues: int = 0
     lives: bool = False
     thorough: bool = False
@@ -177,7 +179,7 @@ def _cooling(at: Situation, guard: Cooldown) -> Measure:
 
 
 def _blast(at: Situation, guard: Blast) -> Measure:
-    no = blast(guard, at.service, at.locks, at.targets, at.busy, at.unwell)
+    no = blast(guard, at.service, at.locks, at.targets, at.busy, at.unwell, at.midst)
     if not at.thorough:
         return Measure("", no)
     kinds = dict.fromkeys(one.kind for one in map(at.targets.held_by, at.locks) if one is not None)
@@ -191,7 +193,7 @@ def _blast(at: Situation, guard: Blast) -> Measure:
 
 def _room(at: Situation, guard: Blast, group: Set[str]) -> tuple[int, int, str]:
     """How many targets of a group may be changed beside those that are, of how many; and that in words."""
-    changed = len([lock for lock in at.busy if lock in group])
+    changed = len({lock for lock in (*at.busy, *at.midst) if lock in group})
     most = _most(guard, group)
     room = max(0, most - changed)
     ill = sum(bool(at.unwell({one})) for one in sorted(group)[:MOST_LOOKED_AT])
@@ -205,36 +207,55 @@ def _most(guard: Blast, group: Set[str]) -> int:
 
 
 def blast(
-    guard: Blast, service: str, locks: Collection[str], targets: Targets, busy: Collection[str], unwell: Unwell
+    guard: Blast,
+    service: str,
+    locks: Collection[str],
+    targets: Targets,
+    busy: Collection[str],
+    unwell: Unwell,
+    midst: Mapping[str, int],
 ) -> Blocked | None:
     """What the guard says to a run that holds these locks, or would."""
     own = [one for one in map(targets.held_by, locks) if one is not None]
     groups = (targets.group(service, kind) for kind in dict.fromkeys(one.kind for one in own))
-    return next((found for group in groups if (found := _blast_of(guard, group, locks, busy, unwell))), None)
+    return next((found for group in groups if (found := _blast_of(guard, group, locks, busy, unwell, midst))), None)
 
 
 def _blast_of(
-    guard: Blast, group: Set[str], locks: Collection[str], busy: Collection[str], unwell: Unwell
+    guard: Blast,
+    group: Set[str],
+    locks: Collection[str],
+    busy: Collection[str],
+    unwell: Unwell,
+    midst: Mapping[str, int],
 ) -> Blocked | None:
     """Of targets of one kind: a run on an instance and on its place in a balancer works on one of each."""
     own = set(locks) & group
-    others = {lock for lock in busy if lock in group} - own
+    others = {lock for lock in (*busy, *midst) if lock in group} - own
     most = _most(guard, group)
     if len(others | own) > most:
-        return Blocked(
-            Reason.GUARD_BLAST, f"{len(others)} of {len(group)} targets are being changed, at most {most} may"
-        )
+        why = f"{len(others)} of {len(group)} targets are being changed, at most {most} may"
+        return Blocked(Reason.GUARD_BLAST, why + _left_by(others, midst))
     if len(group) == 1:
         return None
     if own == group:
         return Blocked(Reason.GUARD_BLAST, f"it would change all {len(group)} targets at once")
-    rest = group - own - others
+    rest = group - own - set(busy)  # what was left in the midst of a change has its own word for why it is not well
     why = unwell(rest) if rest else "another run works on it"
     if not why:
         return None
     if len(group) == 2:
         return Blocked(Reason.GUARD_BLAST, f"the other target is not well: {why}")
     return Blocked(Reason.GUARD_BLAST, f"none of the other {len(group) - 1} targets is well")
+
+
+def _left_by(others: Set[str], midst: Mapping[str, int]) -> str:
+    """Which of them nobody works on any more, as the end of a sentence: what a person can do something about."""
+    first = min((lock for lock in others if lock in midst), default=None)
+    if first is None:
+        return ""
+    name = first.partition("/")[2]
+    return f"; run {midst[first]} left {name} in the midst of a change: continue it, or take it over"
 
 
 def frozen(guard: Frozen, now: Instant) -> Blocked | None:
@@ -312,7 +333,10 @@ def took(at: Situation, run: Run) -> tuple[Left, ...]:
             case Cooldown() if run.changed:
                 what = "rests now"
             case Blast() if run.changed:
-                what = f"held {len(run.locks)} at a time, and gave {'it' if len(run.locks) == 1 else 'them'} back"
+                them = "it" if len(run.locks) == 1 else "them"
+                what = f"held {len(run.locks)} at a time, and gave {them} back"
+                if any(lock in at.midst for lock in run.locks):
+                    what = f"holds {len(run.locks)} until a person goes on there, or the incident is over"
             case Breaker():
                 failed = len(_failures(at, guard, at.now - guard.within))
                 what = "; ".join(filter(None, ("counts as a failure" * run.failed or "no failure", now.now)))

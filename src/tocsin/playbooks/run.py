@@ -243,6 +243,13 @@ class Run(Struct, kw_only=True):
         return self.fixes > self.carried
 
     @property
+    def in_midst(self) -> bool:
+        """Whether it is over and left something changed, or perhaps changed, that nothing verified and that no person
+        has gone on with: by continuing or repeating it, or by taking it over.
+        """
+        return not self.live and self.unproven and not self.resumed and not self.taken_by
+
+    @property
     def wary(self) -> tuple[str, ...]:
         """Fixes that it does again only when a probe says that they were not done."""
         return () if self.again else self.doubt
