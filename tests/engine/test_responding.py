@@ -96,6 +96,90 @@ def test_help_asked_for_ends_with_the_incident():
     assert [row.state for row in world.rows(1, "kei")] == ["sent", "overtaken"]
 
 
+MUTE = PLAN.replace(b"kei: {name: Kei, email: kei@shop.example}", b"kei: {name: Kei}").replace(
+    b"last resort: kei", b"last resort: ben"
+)
+
+
+def test_nobody_is_asked_for_help_whom_nothing_reaches():
+    world = down(World(MUTE))
+    world.acknowledges(1)
+    before = [entry.what for entry in world.timeline]
+    refused = world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei", "person:ben")))
+    assert (refused.ok, refused.message) == (False, "Nobody was asked: Kei can be reached by nothing")
+    assert [entry.what for entry in world.timeline] == before
+    assert (world.incident(1).responders, world.rows(1, "ben")) == ((), [])
+    assert world.asked(AddResponders(actor="person:ana", incident=1, targets=("team:shop",))).ok
+    assert world.timeline[-1].what == "Asked Ana, Ben for help; Kei can be reached by nothing"
+    assert world.incident(1).responders == ("ana", "ben")
+    assert not world.rows(1, "kei")
+
+
+def test_in_a_trial_the_console_is_how_help_is_asked_for():
+    world = down(World(MUTE.replace(b", email: ana@shop.example", b"").replace(b", email: ben@shop.example", b"")))
+    world.acknowledges(1)
+    assert world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",))).ok
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_whoever_waits_for_help_is_told_at_once_that_it_reached_nobody(has_it):
+    world = down().at("1m")
+    if has_it:
+        world.acknowledges(1)
+    world.has("kei", "https://push.example/kei")
+    world.answers = lambda page: "failed client" if page.person == "kei" else "sent"
+    world.asked(AddResponders(actor="person:ana (token cli)", incident=1, targets=("person:kei",)))
+    assert [row.state for row in world.rows(1, "kei")] == ["failed", "failed"], "the mail after the push"
+    told = [entry.what for entry in world.timeline if entry.reason == "help_unheard"]
+    assert told == ["The call for help did not reach Kei"]
+    notices = [row for row in world.rows(1, "ana") if row.kind == "notice"]
+    assert [row.title for row in notices] == [
+        f"The call for help did not reach Kei: incident #1, {world.incident(1).title}"
+    ]
+    leaving = msgspec.structs.replace(notices[0], state="intended")
+    assert compose(world.engine.state, world.engine.plan, leaving, world.now, "", b"k") is not None
+    assert notices[0].state == "sent"
+    assert world.incident(1).state == ("acknowledged" if has_it else "triggered")
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_that_help_was_not_reached_goes_by_the_next_method_and_costs_nobody_the_incident():
+    world = down()
+    world.acknowledges(1)
+    world.has("ana", "https://push.example/ana")
+    world.answers = lambda page: "sent" if page.person == "ana" and page.channel == "email" else "failed client"
+    world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
+    ways = [(row.channel, row.state) for row in world.rows(1, "ana") if row.kind == "notice"]
+    assert ways == [("webhook", "failed"), ("email", "sent")]
+    world = down()
+    world.acknowledges(1)
+    world.answers = lambda page: "failed client"
+    world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
+    assert (world.incident(1).state, world.incident(1).acknowledged_by) == ("acknowledged", "person:ana")
+
+
+def test_help_whose_channel_is_down_is_said_to_be_tried_again_and_once():
+    world = down()
+    world.acknowledges(1)
+    world.answers = lambda page: "retry" if page.person == "kei" else "sent"
+    world.asked(AddResponders(actor="user:owner", incident=1, targets=("person:kei",)))
+    told = [entry.what for entry in world.timeline if entry.reason == "help_unheard"]
+    assert told == ["The call for help has not reached Kei; it is tried again"]
+    assert [row.person for row in world.rows(1) if row.kind == "notice"] == ["ana"], "who has it waits for the help too"
+    world.at("50m")
+    assert sum(entry.reason == "help_unheard" for entry in world.timeline) == 1
+
+
+def test_help_that_reached_somebody_by_one_method_is_no_failure():
+    world = down()
+    world.acknowledges(1)
+    world.has("kei", "https://push.example/kei")
+    world.answers = lambda page: "failed client" if page.channel == "webhook" else "sent"
+    world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
+    assert [row.state for row in world.rows(1, "kei")] == ["failed", "sent"]
+    assert "help_unheard" not in world.told(1)
+
+
 def test_a_newer_plan_is_applied_by_hand_and_only_then():
     world = down().at("1m")
     newer = PLAN.replace(b"- {page: ana, wait: 5m}", b"- {page: kei, wait: 5m}")

@@ -123,6 +123,19 @@ def test_the_last_resort_is_told_that_it_had_not_come_to_that(
     assert (person.text, person.reason) == (said, Reason.NOT_YET)
 
 
+def test_a_call_for_help_and_a_copy_are_called_what_they_are(
+    filler: Filler, asked: Callable[..., PersonExplanation]
+) -> None:
+    """And what is only told is no reason why somebody was or was not paged."""
+    number = filler.incident(steps=STEPS)
+    filler.page(number, kind="help", reason=Reason.ASKED_FOR_HELP, because="Ben asked for help")
+    filler.page(number, person="kei", kind="copy")
+    filler.page(number, person="ben", kind="notice", reason=Reason.HELP_UNHEARD)
+    assert asked("ana").incidents[0].person.text == "A call for help to ana by email left"
+    assert asked("kei").incidents[0].person.text == "A copy to kei by email left"
+    assert asked("ben").incidents[0].person.text == "Step 2 means them, and it had not come to that"
+
+
 def test_that_the_person_answered_is_told_before_that_they_were_paged(
     filler: Filler, asked: Callable[..., PersonExplanation]
 ) -> None:

@@ -42,10 +42,21 @@ PEOPLE = [
         ("kei for Benita", (), "benita"),
         ("Ana Ruiz, and ana again", (), "ana"),
         ("Ana Ruiz / ana-m", (), ""),
+        ("On-call: Ana-M.", (), "ana-m"),
+        ("On-call: Benita.", (), "benita"),
+        ("Nights - Ben Okafor.", (), "ben"),
     ],
 )
 def test_an_entry_is_about_whom_it_invites_or_names_for_certain(text, emails, who):
     assert Names(PEOPLE).of(Busy(0, 1, False, text, emails)) == who
+
+
+def test_whoever_has_declined_is_not_on_call_by_the_title_either():
+    names = Names(PEOPLE)
+    assert names.of(Busy(0, 1, False, "Ben", (), ("ben@shop.example",))) == ""
+    assert names.of(Busy(0, 1, False, "Ben", (), ("am@shop.example",))) == "ben", "another has"
+    assert names.of(Busy(0, 1, False, "Ben", ("am@shop.example",), ("ben@shop.example",))) == "ana-m"
+    assert names.of(Busy(0, 1, False, "Ben")) == "ben"
 
 
 TEAM = ("ana", "ben", "kei")

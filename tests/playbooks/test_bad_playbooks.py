@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from tests.playbooks.playground import Playground, Pump, Run, drain, level
 from tests.playbooks.test_stories import FULL, empty_it, fires
@@ -174,3 +175,21 @@ def test_a_thousand_that_wait_cost_rows_alone():
 
 
 __all__ = ["About"]
+
+
+@pytest.mark.parametrize("there", ["'some other box'", "pump.name", "None"])
+def test_one_that_gives_a_text_where_a_fix_takes_a_target_changes_nothing(there: str):
+    """It would have worked on a system that the plan has not bound, which no lock and no guard counts."""
+
+    @playbook(name="astray", answers=['alertname="Full"'], trust=trust(start="act"))
+    def astray(run: Run, pump: Pump) -> None:
+        run.fix(drain, eval(there, {"pump": pump}))
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(astray)
+    world.carrier.instead[drain.name] = lambda given: world.done.append(f"drained {given}")
+    world.fires("Full", instance="cart-1")
+    run = world.run(1)
+    assert world.done == [] and run.fixes == 0 and run.outcome == "handed_over"
+    assert "drain takes a Pump as pump, one of the playbook's targets, and is given " in run.why
+    assert world.pages == [("0s", "ana", 1)]

@@ -92,5 +92,5 @@ def test_whoever_stops_a_run_in_the_midst_of_a_fix_reads_that_it_may_have_been_d
     run = world.run(1)
     doubt = "It is not known whether playground.drain(main) was done: it had begun"
     assert run.outcome == "cancelled" and run.findings == (doubt,)
-    assert run.advice == "Look at main first: what code changed there was not seen to help"
+    assert run.advice == "See first on main whether playground.drain(main) was done: it had begun"
     assert f"by-hand: {doubt}" in world.incident(1).tried

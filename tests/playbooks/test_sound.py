@@ -140,6 +140,7 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
         (f"drain(pump)\n{VERIFY}", "drain is called without the run (write run.fix(drain, …))"),
         ("redis.expire(pump, ())", "redis.expire is called without the run (write run.fix(redis.expire, …))"),
         ("run.look(helper, pump)", "helper is neither a look nor a fix (declare it with @look or @fix)"),
+        ("run.look(len, pump)", "len is neither a look nor a fix (declare it with @look or @fix)"),
         ("run.look(drain, pump)", "run.look: playbooks_sound.drain changes something (write run.fix(drain, …))"),
         (f"run.fix(level, pump)\n{VERIFY}", "run.fix: playbooks_sound.level only looks (write run.look(level, …))"),
         ("run.look(level)", "playbooks_sound.level: missing a required argument: 'pump' (it takes pump, deep)"),
@@ -153,6 +154,9 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
         (f"run.fix(drain, pump, older_than='7 days')\n{VERIFY}", "of playbooks_sound.drain: '7 days' is not"),
         (f"run.fix(drain, pump, older_than=WEEK)\n{VERIFY}", "older_than of playbooks_sound.drain: 'a week' is not"),
         (f"run.fix(drain, pump, older_than=7)\n{VERIFY}", "older_than of playbooks_sound.drain: 7 is no text"),
+        (f"run.fix(drain, 'main')\n{VERIFY}", "drain takes a Pump as pump, one of the playbook's targets, and is"),
+        (f"run.fix(drain, pump=WEEK)\n{VERIFY}", "as pump, one of the playbook's targets, and is given 'a week'"),
+        ("run.look(level, 5)", "level takes a Pump as pump, one of the playbook's targets, and is given 5"),
         ("before = run.look(level, pump)\nrun.tell(before.fulll)", "Level has no fulll (did you mean full?)"),
     ],
 )  # fmt: skip

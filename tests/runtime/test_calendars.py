@@ -62,9 +62,11 @@ def test_a_whole_day_is_a_day_of_whoever_it_is_for():
 def test_who_has_declined_is_not_invited():
     event = "DTSTART:20261021T080000Z\nDTEND:20261021T090000Z\nSUMMARY:On call"
     people = "ATTENDEE;PARTSTAT=DECLINED:mailto:ana@shop.example\nATTENDEE;PARTSTAT=ACCEPTED:mailto:ben@shop.example"
-    assert [one.emails for one in entries(ics(f"{event}\n{people}"), NOW).busy] == [("ben@shop.example",)]
+    (both,) = entries(ics(f"{event}\n{people}"), NOW).busy
+    assert (both.emails, both.declined) == (("ben@shop.example",), ("ana@shop.example",))
     alone = "ATTENDEE;PARTSTAT=declined:mailto:ana@shop.example"
-    assert [one.emails for one in entries(ics(f"{event}\n{alone}"), NOW).busy] == [()]
+    (none,) = entries(ics(f"{event}\n{alone}"), NOW).busy
+    assert (none.emails, none.declined) == ((), ("ana@shop.example",))
 
 
 TURNS = "DTSTART:20261019T080000Z\nDTEND:20261020T080000Z\nRRULE:FREQ=WEEKLY;COUNT=4\nSUMMARY:Ana"

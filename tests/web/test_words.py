@@ -247,3 +247,32 @@ def test_who_could_not_be_reached_until_it_was_over_is_not_said_to_have_been_hel
     assert whys(reader(), over, [tried])[0] == ("You could not be reached by email", "the connection was refused")
     spared = page("ana", state="overtaken", outcome=Reason.OVERTAKEN)
     assert whys(reader(), over, [spared])[0][0] == "You have not been paged: the page was held back"
+
+
+def test_who_was_asked_for_help_or_sent_a_copy_is_not_said_to_have_been_passed_over() -> None:
+    one = incident(state="acknowledged", acknowledged_by="person:ana", step=1)
+    asked = page("ben", kind="help", reason=Reason.ASKED_FOR_HELP, because="Ana asked for help", finished_at=NOW)
+    told = whys(reader(), one, [asked, page("mei", id=2, kind="copy", finished_at=NOW)])
+    assert ("Ben was asked for help at 03:31:08", "Ana asked for help") in told
+    assert ("Mei was sent a copy at 03:31:08", "Mei shadows whoever was paged") in told
+    assert not [what for what, _ in told if what in ("Ben was not paged", "Mei was not paged")]
+    lost = structs.replace(asked, state="failed", error="no such mailbox", finished_at=None)
+    at = reader().clock(lost.intended_at)
+    unheard = (f"Ben could not be reached with the call for help at {at}", "no such mailbox")
+    assert unheard in whys(reader(), one, [lost])
+    waits = [structs.replace(asked, id=3), asked, page("ben", id=4, finished_at=NOW)]
+    said = [what for what, _ in whys(reader(), one, waits) if what.startswith("Ben")]
+    assert said == ["Ben was paged at 03:31:08", "Ben was asked for help at 03:31:08, 2\u00a0calls for help in all"]
+
+
+def test_the_last_resort_stands_in_the_escalation_too() -> None:
+    steps = (Step(("person:mei",)),)
+    due = incident(steps=steps, step=1, next_at=NOW + 4 * MINUTE)
+    at = reader().clock(NOW + 4 * MINUTE)
+    assert whys(reader(), due, [page("mei")])[0] == (
+        "You have not been paged yet", f"you are the last resort, due at {at}"
+    )  # fmt: skip
+    taken = incident(steps=steps, step=1, state="acknowledged", acknowledged_by="person:mei")
+    assert whys(reader(), taken, [page("mei")])[0] == (
+        "You were not paged", "Mei acknowledged before the last resort was due"
+    )  # fmt: skip

@@ -94,8 +94,10 @@ def _person(api: Api, person: str, at: Instant | None, as_json: bool) -> None:
 
 
 def _page_told(page: dict[str, Any]) -> str:
+    from tocsin.pages.ledger import called
+
     of = f" for incident #{page['incident']}" if page["incident"] else ""
-    return f"A {page['kind']} by {page['channel']}{of}: {became(page)}"
+    return f"A {called(page['kind'])} by {page['channel']}{of}: {became(page)}"
 
 
 def _find(api: Api, asked: str) -> tuple[dict[str, Any], list[int]]:

@@ -211,10 +211,10 @@ def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool
     people = [one.person for one in behind(turn, incident, targets) if one.person.key not in incident.answers]
     if any(methods.has_any(turn, person.key) for person in people):
         return True
-    return bool(people) and _on_trial(turn)
+    return bool(people) and on_trial(turn)
 
 
-def _on_trial(turn: Turn) -> bool:
+def on_trial(turn: Turn) -> bool:
     """Whether nobody has anything better than the console, which then counts as reaching somebody."""
     return not any(methods.has_any(turn, key) for key in turn.plan.people)
 
@@ -267,4 +267,4 @@ def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     rest = {one.id for one in asked if one.waiting and not (turns and one.person != row.person)}
     rest |= {one.id for one in asked if (one.left_at or 0) >= began and not (turns and one.person != row.person)}
     reaching = [one for one in asked if (one.may_reach or one.rang) and (one.intended_at >= began or one.id in rest)]
-    return not reaching or (all(one.channel == CONSOLE for one in reaching) and not _on_trial(turn))
+    return not reaching or (all(one.channel == CONSOLE for one in reaching) and not on_trial(turn))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tocsin.engine.standings import short
 from tocsin.engine.turn import Turn
 from tocsin.playbooks.evidence import AFTER, BEFORE
 from tocsin.playbooks.run import Run, Sampled, Step
@@ -33,6 +34,10 @@ def advice(turn: Turn, run: Run) -> str:
     if run.advice:
         return run.advice
     where = ", ".join(run.targets.values()) or run.service
+    steps = turn.state.steps.get(run.number, {}).values()
+    begun = next((one for one in steps if (one.verb, one.state) == ("fix", "begun")), None)
+    if begun is not None:
+        return f"See first on {where} whether {short(begun.function)}({begun.shown}) was done: it had begun"
     if run.unproven:
         return f"Look at {where} first: what code changed there was not seen to help"
     manifest = turn.plan.playbooks.get(run.playbook)

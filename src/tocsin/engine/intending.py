@@ -28,12 +28,15 @@ class About(NamedTuple):
     urgency: str = "high"
     about: int = 0
     because: str = ""
+    asked_by: str = ""
 
 
-def about_incident(incident: Incident, reason: Reason, step: int, kind: PageKind = "page", because: str = "") -> About:
+def about_incident(
+    incident: Incident, reason: Reason, step: int, kind: PageKind = "page", because: str = "", asked_by: str = ""
+) -> About:
     """What a page about an incident is written down for."""
     urgency = incident.urgency if kind == "page" and reason not in BY_NAME else "high"
-    return About(incident.number, incident.title, reason, step, kind, urgency, because=because)
+    return About(incident.number, incident.title, reason, step, kind, urgency, because=because, asked_by=asked_by)
 
 
 def _apart(turn: Turn, incident: int, person: str, planned: list[Planned]) -> list[Planned]:
@@ -84,6 +87,7 @@ def row_of(
         silence=silence,
         about=about.about,
         because=about.because,
+        asked_by=about.asked_by,
     )
     turn.state.add_page(row)  # with its timer
     turn.changes.pages[row.id] = row

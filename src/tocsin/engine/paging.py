@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.catalog.people import Person
-from tocsin.engine import anew, calling, holding, ledger, methods
+from tocsin.engine import anew, calling, helping, holding, ledger, methods
 from tocsin.engine.intending import BY_NAME, About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
@@ -146,12 +146,13 @@ def page(
     step: int,
     kind: PageKind = "page",
     because: str = "",
+    asked_by: str = "",
 ) -> list[Page]:
     """Write down a person's pages for an incident by their own rules, and hand over what leaves at once.
 
-    ``because``: why in words of this page's own, "" where the reason says it all.
+    ``because``: why in words of this page's own, "" where the reason says it all. ``asked_by``: who asks for help.
     """
-    return _write(turn, person, about_incident(incident, reason, step, kind, because))
+    return _write(turn, person, about_incident(incident, reason, step, kind, because, asked_by))
 
 
 def drill(turn: Turn, person: Person) -> list[Page]:
@@ -558,7 +559,7 @@ def next_method(turn: Turn, row: Page) -> None:
     incident = turn.state.incidents.get(row.incident)
     if row.kind in ("copy", "update", "synthetic") or (incident is None and (row.incident or row.kind == "notice")):
         return
-    if row.kind == "notice" and incident is not None and incident.state != "acknowledged":
+    if row.kind == "notice" and incident is not None and not helping.tells_still(row, incident):
         return
     if row.kind == "page" and (incident is None or incident.state != "triggered"):
         return
@@ -571,7 +572,9 @@ def next_method(turn: Turn, row: Page) -> None:
         used = {one.contact for one in theirs}
         fresh = next((one for one in methods.able(turn, row.person) if one.id not in used), None)
         if fresh is not None:
-            about = About(row.incident, row.title, row.reason, row.step, row.kind, because=row.because)
+            about = About(
+                row.incident, row.title, row.reason, row.step, row.kind, because=row.because, asked_by=row.asked_by
+            )
             planned = Planned(fresh, fresh.channel, fresh.address, 0)
             following = row_of(turn, row.person, planned, about, turn.now)
             following.instead_of = row.id
@@ -586,8 +589,15 @@ def next_method(turn: Turn, row: Page) -> None:
         due(turn, following)
         return
     if row.kind == "notice" and incident is not None and not any(one.may_reach for one in theirs):
-        anew.untold(turn, incident, "Whoever has it could not be told")
+        if row.reason is not Reason.HELP_UNHEARD:
+            anew.untold(turn, incident, "Whoever has it could not be told")
         return
+    if incident is not None and (unheard := helping.unheard(turn, incident, row, theirs)) is not None:
+        what, waiting = unheard
+        turn.enter(incident.number, what, Reason.HELP_UNHEARD, page=str(row.id))
+        for one in waiting:
+            title = f"{what}: incident #{incident.number}, {incident.title}"
+            notice(turn, one, Reason.HELP_UNHEARD, title, incident=incident.number)
     if incident is None or (incident.next_at is None and incident.resume_at is None) or row.waiting:
         return
     asked = calling.of_a_step(turn, row)

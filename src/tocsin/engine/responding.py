@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tocsin.access.actors import called
 from tocsin.engine import commands as c
-from tocsin.engine import holding, paging, rising, settling
+from tocsin.engine import helping, holding, paging, rising, settling
 from tocsin.engine.answering import MOST_STEPS
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
@@ -53,7 +53,11 @@ def snooze(turn: Turn, incident: Incident, command: c.Snooze) -> c.Result:
 
 
 def add_responders(turn: Turn, incident: Incident, command: c.AddResponders) -> c.Result:
-    """Page more people now. While somebody has the incident they are asked for help, and need not take it over."""
+    """Page more people now. While somebody has the incident they are asked for help, and need not take it over.
+
+    Refused where somebody who is named can be reached by nothing: whoever asks would wait for them in vain. Of a team
+    those are asked who can be.
+    """
     wrong = _unfit(incident, command.note)
     if wrong is not None:
         return wrong
@@ -64,17 +68,25 @@ def add_responders(turn: Turn, incident: Incident, command: c.AddResponders) -> 
     people = turn.plan.people_of(command.targets, turn.now, turn.state.covers)
     if not people:
         return refuse("invalid", "Name whom to ask: a person, or a team", "targets")
+    mute = helping.mute(turn, people)
+    by_name = [one for one in mute if f"person:{one.key}" in command.targets]
+    people = tuple(one for one in people if one not in mute)
+    if by_name or not people:
+        return refuse("conflict", f"Nobody was asked: {helping.by_nothing(by_name or mute)}", "targets")
     responders = tuple(dict.fromkeys((*incident.responders, *(person.key for person in people))))
     if len(responders) > MOST_RESPONDERS:
         return refuse("conflict", f"At most {MOST_RESPONDERS} people are added to one incident", "targets")
     incident.responders = responders
     names = ", ".join(person.name for person in people)
-    turn.enter(incident.number, f"Asked {names} for help{_because(command.note)}", Reason.ASKED_FOR_HELP, command.actor)
+    said = "Asked" if turn.state.counters.paging else "Paging is off; it would have asked"
+    without = f"; {helping.by_nothing(mute)}" if mute else ""
+    what = f"{said} {names} for help{_because(command.note)}{without}"
+    turn.enter(incident.number, what, Reason.ASKED_FOR_HELP, command.actor)
     alone = incident.state == "triggered" and incident.paused is None
     because = f"{called(command.actor, turn.plan.names)} asked for help{_because(command.note)}"
     asked: PageKind = "page" if alone else "help"
     for person in people:
-        paging.page(turn, incident, person, Reason.ASKED_FOR_HELP, incident.step, asked, because)
+        paging.page(turn, incident, person, Reason.ASKED_FOR_HELP, incident.step, asked, because, command.actor)
     turn.save_incident(incident)
     return c.Result(ok=True, reason=Reason.ASKED_FOR_HELP, id=str(incident.number))
 

@@ -23,7 +23,7 @@ def call_again(turn: Turn, row: Page) -> None:
     name = turn.plan.names.get(row.person, row.person)
     contact = turn.state.contacts.get(row.contact)
     if incident is not None and contact is not None and calling.may_call_again(turn, incident, row):
-        about = About(row.incident, row.title, row.reason, row.step, because=row.because)
+        about = About(row.incident, row.title, row.reason, row.step, because=row.because, asked_by=row.asked_by)
         planned, at = Planned(contact, contact.channel, contact.address, 0), turn.now + CALL_AGAIN
         again = row_of(turn, row.person, planned, about, at, Reason.CALLED_AGAIN)
         again.instead_of = row.id

@@ -154,7 +154,7 @@ def _entry(entry: Entry) -> Sentence:
     return Sentence(at=entry.at, text=entry.what, reason=entry.reason, actor=entry.actor)
 
 
-def _step(step: int, steps: int) -> str:
+def step_called(step: int, steps: int) -> str:
     """How step number ``step`` (from 0) of so many is called; after the last comes the last resort."""
     return f"step {step + 1}" if step < steps else "the last resort"
 
@@ -166,8 +166,8 @@ def _upper(text: str) -> str:
 def _ledger(pages: list[Page], steps: int) -> list[Sentence]:
     told = []
     for page in pages:
-        what = {"help": "call for help"}.get(page.kind, page.kind)
-        step = f" ({_step(page.step, steps)})" if page.kind == "page" else ""
+        what = page.called
+        step = f" ({step_called(page.step, steps)})" if page.kind == "page" else ""
         words = f": {page.because}" if page.because else ""
         article = "An" if what == "update" else "A"
         told.append(
@@ -275,7 +275,7 @@ def _resolved(incident: Incident, now: Instant, names: Mapping[str, str] | None)
 
 def _escalating(incident: Incident, pages: list[Page], paging: bool) -> Sentence:
     """How one stands whose next step has its time."""
-    at, step = incident.updated_at, _step(incident.step, len(incident.steps))
+    at, step = incident.updated_at, step_called(incident.step, len(incident.steps))
     unreached = unreached_since(pages)
     if not paging:
         text, reason = f"Nobody is paged; {step} would be next", Reason.PAGING_OFF

@@ -19,7 +19,7 @@ from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import HOUR, MINUTE, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.asking import why as on_call_because
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import CALLS, Page
 from tocsin.plan.model import Covers, Plan
 from tocsin.store.reads import MOST, Reads
 
@@ -206,7 +206,7 @@ def _answered(person: str, pages: list[Page], answer: Entry | None, since: Insta
         return None
     if page is not None and page.answered_at is not None and page.answered_at == max(moments):
         after = say_duration(page.answered_at - (page.left_at or page.intended_at))
-        text = f"A page to {person} by {page.channel} left, and they answered it {after} later"
+        text = f"A {page.called} to {person} by {page.channel} left, and they answered it {after} later"
         return Sentence(at=page.answered_at, text=text, reason=Reason.ANSWERED, actor=f"person:{person}")
     assert answer is not None, "no page was answered as late"
     paged = "They were paged for it, and answered" if last is not None else "They answered"
@@ -215,12 +215,13 @@ def _answered(person: str, pages: list[Page], answer: Entry | None, since: Insta
 
 def _of_person(steps: StepsThen, covers: Covers, person: str, pages: list[Page], at: Instant) -> Sentence:
     """What an incident meant for a person up to an instant."""
+    pages = [page for page in pages if page.kind in CALLS]
     before = [page for page in pages if page.intended_at <= at]
     if before:
         return _of_page(steps, person, max(before, key=lambda page: (page.intended_at, page.id)), at)
     later = min((page for page in pages if page.intended_at > at), key=lambda page: page.intended_at, default=None)
     if later is not None:
-        text = f"They were not paged yet: a page by {later.channel} followed"
+        text = f"They were not paged yet: a {later.called} by {later.channel} followed"
         return Sentence(at=later.intended_at, text=text, reason=later.reason)
     meant = steps.meaning(steps.then, covers, person)
     if meant is None:
@@ -235,17 +236,18 @@ def _of_person(steps: StepsThen, covers: Covers, person: str, pages: list[Page],
 def _of_page(steps: StepsThen, person: str, page: Page, at: Instant) -> Sentence:
     """How the last page to them stood at an instant."""
     if page.held is not None and page.not_before is not None and page.not_before > at and not _over(page, at):
-        text = f"A page to {person} by {page.channel} was written down, and was not to leave yet"
+        text = f"A {page.called} to {person} by {page.channel} was written down, and was not to leave yet"
         return Sentence(at=page.intended_at, text=text, reason=page.held, until=page.not_before)
     if not _over(page, at):
-        text = f"A page to {person} by {page.channel} was leaving"
+        text = f"A {page.called} to {person} by {page.channel} was leaving"
         return Sentence(at=page.intended_at, text=text, reason=page.reason)
     applied = steps.applied_at(page.finished_at) if page.state == "overtaken" and not page.left else None
     if applied is not None:
-        text = f"A page to {person} by {page.channel} was not sent any more: {_lower(applied.what)}, and paged anew"
+        ended = f"was not sent any more: {_lower(applied.what)}, and paged anew"
+        text = f"A {page.called} to {person} by {page.channel} {ended}"
         return Sentence(at=applied.at, text=text, reason=applied.reason, actor=applied.actor)
     how = {"sent": "left", "failed": "failed", "overtaken": "was not sent any more"}.get(page.state, "was leaving")
-    text = f"A page to {person} by {page.channel} {how}"
+    text = f"A {page.called} to {person} by {page.channel} {how}"
     return Sentence(at=page.finished_at or page.intended_at, text=text, reason=page.outcome or page.reason)
 
 

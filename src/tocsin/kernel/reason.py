@@ -145,6 +145,7 @@ class Reason(StrEnum):
     REASSIGNED = "reassigned"
     PUT_OFF = "put_off"
     ASKED_FOR_HELP = "asked_for_help"
+    HELP_UNHEARD = "help_unheard"
     PLAN_APPLIED = "plan_applied"
     QUARANTINED = "quarantined"
 
@@ -288,6 +289,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.REASSIGNED: "a person gave it to another",
     Reason.PUT_OFF: "a person put it off until a set time",
     Reason.ASKED_FOR_HELP: "a person asked for help with it",
+    Reason.HELP_UNHEARD: "whoever was asked for help could not be reached by any of their contact methods",
     Reason.PLAN_APPLIED: "a person applied the plan now in force to it",
     Reason.QUARANTINED: "judging it failed; it is set aside and the last resort is paged",
     Reason.ON_CALL_CHANGED: "somebody takes another's place on call",

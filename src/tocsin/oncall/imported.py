@@ -33,7 +33,7 @@ _WORD: Final = re.compile(r"\w+")
 class Busy(Struct, frozen=True):
     """One entry. ``wall``: its times are minutes of a wall clock, since it names no zone (whole days do not).
 
-    ``text`` is its summary; ``emails`` those of the people it names.
+    ``text`` is its summary; ``emails`` those of the people it invites, ``declined`` of those who have said no.
     """
 
     start: int
@@ -41,6 +41,7 @@ class Busy(Struct, frozen=True):
     wall: bool = False
     text: str = ""
     emails: tuple[str, ...] = ()
+    declined: tuple[str, ...] = ()
 
     def span(self, timezone: str) -> tuple[Instant, Instant]:
         """From when to when it is, with wall clocks of a zone: as long as the clock shows it."""
@@ -110,7 +111,7 @@ class Names:
         self._keys: set[str] = set()
         self._first: dict[str, list[str]] = {}
         self._whole: dict[str, list[tuple[str, str]]] = {}  # by the first word of what is looked for
-        self._known: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._known: dict[tuple[str, tuple[str, ...], tuple[str, ...]], str] = {}
         for one in people:
             name, email = one.name.casefold(), one.email.lower()
             self._keys.add(one.key)
@@ -126,9 +127,9 @@ class Names:
     def of(self, busy: Busy) -> str:
         """Whom an entry is about: by the mail address of somebody it invites, else by what its text calls them: their
         whole name or address, the plan's name for them, their first name. "" when that is not certain, as where the
-        text calls one person by their whole name and another by their first.
+        text calls one person by their whole name and another by their first; nor when whom the text calls has declined.
         """
-        asked = busy.text, busy.emails
+        asked = busy.text, busy.emails, busy.declined
         if asked not in self._known:
             self._known[asked] = self._find(busy)
         return self._known[asked]
@@ -137,7 +138,12 @@ class Names:
         invited = {key for email in busy.emails for key in self._invited.get(email, ())}
         if len(invited) == 1:
             return invited.pop()
-        text = busy.text.casefold().strip()
+        named = self._named(busy.text.casefold().strip())
+        declined = {key for email in busy.declined for key in self._invited.get(email, ())}
+        return named if named not in declined else ""
+
+    def _named(self, text: str) -> str:
+        """Whom a text, in small letters, calls by their name; "" when that is nobody, or not certain."""
         exact = self._exact.get(text, set()) if text else set()
         if exact:
             return next(iter(exact)) if len(exact) == 1 else ""
@@ -149,7 +155,8 @@ class Names:
             said |= {key for _, key in these}
             for name, _ in these:
                 rest = rest.replace(name, " , ")
-        for word in re.findall(r"\w[\w.\-]*", rest):
+        for found in re.findall(r"\w[\w.\-]*", rest):
+            word = found if found in self._keys else found.rstrip(".-")  # a sentence may end with it
             said |= {word} if word in self._keys else set(self._first.get(word, ()))
         return said.pop() if len(said) == 1 else ""
 

@@ -18,6 +18,14 @@ Receipt = Literal["delivered", "seen", "failed", "busy", "no_answer", "over"]
 
 ASKING = frozenset({"page", "help", "drill"})
 """Kinds that want an answer."""
+CALLS: tuple[PageKind, ...] = ("page", "help", "copy")
+"""Kinds by which somebody hears of an incident because they are called about it, not told of what came of it."""
+CALLED: dict[PageKind, tuple[str, str]] = {
+    "page": ("page", "pages"),
+    "help": ("call for help", "calls for help"),
+    "copy": ("copy", "copies"),
+}
+"""What people call one, and several, of ``CALLS``; others are called by their kind."""
 PAUSED = frozenset({"page", "copy"})
 """Kinds that do not leave while their incident is paused, or somebody has it."""
 GATHERING = frozenset({Reason.BUNDLED, Reason.ON_THE_PHONE, Reason.CALLED_AGAIN})
@@ -41,6 +49,11 @@ DRILL_WORKS: Duration = HOUR
 """So long a page of a drill can be answered."""
 
 
+def called(kind: PageKind) -> str:
+    """What people call a page of a kind."""
+    return CALLED[kind][0] if kind in CALLED else kind
+
+
 class Page(Struct, kw_only=True, omit_defaults=True):
     """One page. ``kind`` notice is a message that nobody has to answer (a silence ends soon); ``copy`` is what a shadow
     gets of a page, and counts as nobody reached; help asks someone for help with an incident that somebody has; drill
@@ -62,7 +75,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``overtaken_by``: the newer page to the same place that took its place, 0 when there is none.
     ``lines``: what a notice says beside its title; ``gathered``: how many such it tells, 0 of one. ``silence``: which
     silences it is about, a word each: of several those that ``lines`` are of, in that order.
-    ``because``: who asked for it and in which words, if a person did.
+    ``because``: who asked for it and in which words, if a person did. ``asked_by``: the actor who asked for help by it.
     """
 
     id: int
@@ -102,11 +115,17 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     lines: tuple[str, ...] = ()
     gathered: int = 0
     because: str = ""
+    asked_by: str = ""
 
     @property
     def why(self) -> str:
         """Why it was written down, as a clause after "because"."""
         return self.because or EXPLAINED[self.reason]
+
+    @property
+    def called(self) -> str:
+        """What people call it."""
+        return called(self.kind)
 
     @property
     def left(self) -> bool:

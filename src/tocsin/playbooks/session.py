@@ -28,6 +28,7 @@ from tocsin.playbooks.language import (
     Vault,
     vault,
 )
+from tocsin.playbooks.placed import given_targets
 from tocsin.playbooks.run import (
     MOST_RESULT,
     MOST_RESULTS,
@@ -162,6 +163,7 @@ class Session:
 
     def look(self, what: Look[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """See ``Run.look``."""
+        given_targets(what, args, kwargs)
         place = self._next("look", what.name, args, kwargs)
         known = place.known
         if known is not None and known.state != "begun":
@@ -174,6 +176,7 @@ class Session:
 
     def fix(self, what: Fix[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """See ``Run.fix``."""
+        given_targets(what, args, kwargs)
         place = self._next("fix", what.name, args, kwargs)
         if self._approved.get(str(place.ordinal), place.identity) != place.identity:
             was = f"fix {_short(what.name)}"
@@ -193,6 +196,7 @@ class Session:
 
     def verify(self, what: Look[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], must: Must) -> Any:
         """See ``Run.verify``."""
+        given_targets(what, args, kwargs)
         place = self._next("verify", what.name, args, kwargs)
         known = place.known
         if known is not None and known.state != "begun":

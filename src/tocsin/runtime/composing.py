@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tocsin.access.actors import called
 from tocsin.catalog.people import Person
-from tocsin.engine import suspecting
+from tocsin.engine import helping, suspecting
 from tocsin.engine.calling import paged_since
 from tocsin.engine.state import Members, State
 from tocsin.incidents.incident import Incident
@@ -100,7 +100,7 @@ def _wanted(state: State, page: Page) -> bool:
     if page.kind == "update":
         return page.about in state.pages and incident is not None and incident.state != "triggered"
     if page.kind == "notice" and page.incident:
-        return incident is not None and incident.state == "acknowledged"
+        return incident is not None and helping.tells_still(page, incident)
     return page.kind != "help" or (incident is not None and incident.open)
 
 

@@ -261,21 +261,22 @@ def _entry(event: Any) -> Iterator[Busy]:
         return
     start, end = event.start, event.end
     text = " ".join(str(event.get("SUMMARY", "")).split())[:LONGEST_TEXT]
-    emails = tuple(sorted(_emails(event)))
+    emails, declined = (tuple(sorted(_emails(event, declined=no))) for no in (False, True))
     if isinstance(start, datetime) and start.tzinfo is not None and isinstance(end, datetime):
         low, high = from_datetime(start.astimezone(UTC)), from_datetime(end.astimezone(UTC))
         wall = False
     else:
         low, high, wall = _wall(start), _wall(end), True
     if low < high:
-        yield Busy(low, high, wall, text, emails)
+        yield Busy(low, high, wall, text, emails, declined)
 
 
-def _emails(event: Any) -> Iterator[str]:
+def _emails(event: Any, *, declined: bool) -> Iterator[str]:
+    """The addresses of those an event invites, but for those who have said no: of these when asked for them."""
     people = event.get("ATTENDEE", [])
     for one in people if isinstance(people, list) else [people]:
-        if str(getattr(one, "params", {}).get("PARTSTAT", "")).upper() == "DECLINED":
-            continue  # who has said no is not who comes
+        if (str(getattr(one, "params", {}).get("PARTSTAT", "")).upper() == "DECLINED") is not declined:
+            continue
         address = str(one).strip().lower()
         if address.startswith("mailto:"):
             yield address.removeprefix("mailto:")

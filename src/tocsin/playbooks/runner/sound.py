@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, get_origin, get_type_hints
 
 from tocsin.kernel.instant import Duration, parse_duration, say_duration
 from tocsin.playbooks.language import Fix, Look, Run
+from tocsin.playbooks.placed import no_target
 from tocsin.playbooks.runner.calls import Unsound, named, run_of, verb_of
 from tocsin.playbooks.runner.fitting import bare, fields_of, hints_of, misspelt, takes
 from tocsin.playbooks.runner.ways import unverified
@@ -102,8 +103,10 @@ class _Reader:
     def _step(self, call: ast.Call, verb: str) -> Iterator[Unsound]:
         if not call.args or isinstance(call.args[0], ast.Starred):
             return
-        what = self._value(call.args[0])
         shown = ast.unparse(call.args[0])
+        what = self._value(call.args[0])
+        if what is None and shown not in {*self._bound, *vars(self._module)}:
+            what = getattr(builtins, shown, None)  # len, open: Python's own are neither
         if isinstance(what, _Missing):
             yield Unsound(call.lineno, f"run.{verb}: {what.message}", what.hint)
         if not isinstance(what, Look | Fix):
@@ -139,6 +142,8 @@ class _Reader:
             text = self._plain(value) if isinstance(value, ast.expr) else None
             if text is not None and (wrong := misspelt(text, wanted.get(name))):
                 yield Unsound(value.lineno, f"{name} of {what.name}: {wrong}")
+            if text is not None and (wrong := no_target(what.function, name, text)):
+                yield Unsound(value.lineno, f"{what.name} {wrong}")
 
     def _plain(self, node: ast.expr) -> Any:
         """A text or number that stands in the code or at the module's top; None when it is made while the code runs."""
