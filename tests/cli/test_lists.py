@@ -153,6 +153,20 @@ def test_into_a_pipe_go_plain_columns_with_nothing_cut_off(stage: Stage) -> None
     assert out.isascii()
 
 
+def test_what_is_kept_quiet_does_not_look_like_what_waits_for_a_person(stage: Stage) -> None:
+    """Paging that is off for all of Tocsin is said elsewhere."""
+    reasons = {1: None, 2: "silenced", 3: "clearing", 4: "playbook_runs", 5: "playbook_verified", 6: "paging_off"}
+    stage.pages(
+        "GET /incidents",
+        [incident(one, state="triggered", paused=why) for one, why in reasons.items()]
+        + [incident(7, state="acknowledged", paused="silenced")],
+    )
+    lines = stage.run("incidents", "list").out.splitlines()[1:]
+    words = ("triggered", "silenced", "clearing", "code is on it", "fixed, watching", "triggered", "acknowledged")
+    for line, word in zip(lines, words, strict=True):
+        assert line.split(maxsplit=1)[1].startswith(word)
+
+
 def test_times_are_told_by_the_servers_clock(stage: Stage) -> None:
     """The stage says it is 03:30; whatever this machine thinks, the incident of 03:17 is open for 13 min."""
     stage.pages("GET /incidents", [incident()])

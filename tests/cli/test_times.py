@@ -46,6 +46,22 @@ def test_a_time_that_comes_twice_or_not_at_all_follows_the_rules_of_clocks(typed
     assert (read(time(typed)), read(until(typed))) == (parse_rfc3339(first), parse_rfc3339(last))
 
 
+def test_this_machines_own_clock_follows_them_too(monkeypatch):
+    from time import tzset
+
+    monkeypatch.setenv("TZ", "Europe/Madrid")
+    tzset()
+    read_in(lambda: "")
+    try:
+        for typed in ("2027-03-28T02:10", "2027-03-28T02:50"):
+            assert read(time(typed)) == read(until(typed)) == parse_rfc3339("2027-03-28T01:00:00Z")
+        assert read(time("2026-10-25T02:30")) == parse_rfc3339("2026-10-25T00:30:00Z")
+        assert read(until("2026-10-25T02:30")) == parse_rfc3339("2026-10-25T01:30:00Z")
+    finally:
+        monkeypatch.undo()
+        tzset()
+
+
 def test_tz_is_a_choice_for_reading_too(monkeypatch):
     from time import tzset
 

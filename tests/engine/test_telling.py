@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.test_overrides import answers, at, overrides, swaps
 from tests.engine.world import World, dump
-from tocsin.engine.commands import AskCover, AskSwap, CancelOverride
+from tocsin.engine.commands import AnswerOverride, AskCover, AskSwap, CancelOverride
 from tocsin.pages.ledger import Page
 
 # `primary` has ana until 04:00, then ben for a day, then ana, by turns. Mornings are at 08:00, five hours in.
@@ -209,6 +209,16 @@ def test_an_override_for_somebody_tells_the_times_they_have():
 
 
 # -- swaps -------------------------------------------------------------------------------------------------------------
+
+
+def test_who_did_not_answer_a_swap_by_hand_reads_who_takes_the_turn_they_give():
+    world = World(PLAN)
+    swaps(world, ("26h", "27h"), ("50h", "51h"))
+    world.at("5h")
+    mine, theirs = (f"{day} Nov 2026 05:00 to {day} Nov 2026 06:00" for day in ("Tue 24", "Wed 25"))
+    (override,) = world.engine.state.overrides
+    assert world.asked(AnswerOverride(actor="user:admin", id=override, person="ben", yes=True)).ok
+    assert titles(world, "ben")[-1] == f"Ana takes over: primary, {theirs} UTC; you take {mine} UTC for it"
 
 
 def test_a_swap_says_what_is_given_back():

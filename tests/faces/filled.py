@@ -82,8 +82,8 @@ class Filler:
         } | fields  # fmt: skip
         one = Incident(number=number, state=state, opened_at=at, **told)
         return {
-            "number": number, "service": one.service, "state": state, "severity": one.severity, "opened_at": at,
-            "live": one.open, "body": encode(one),
+            "number": number, "service": one.service, "state": state, "severity": one.severity, "quiet": one.kept_quiet,
+            "opened_at": at, "live": one.open, "body": encode(one),
         }  # fmt: skip
 
     def incident(self, **fields: Any) -> int:

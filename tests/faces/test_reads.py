@@ -12,8 +12,9 @@ from tests.faces.filled import NOW, Filler, fill, sqlite_url
 from tests.support.postgres import Postgres
 from tocsin.kernel.instant import HOUR
 from tocsin.kernel.matcher import parse_matcher
+from tocsin.kernel.reason import Reason
 from tocsin.store import reading, tables
-from tocsin.store.reads import OPEN_STATES, CursorError, Reads, open_engine
+from tocsin.store.reads import OPEN_STATES, CursorError, Lane, Reads, open_engine
 
 MANY = 50_000
 
@@ -40,8 +41,8 @@ def test_first_pages_are_read_in_order_from_an_index(crowd: str) -> None:
         "ORDER BY id DESC LIMIT 51",
         "incidents": "SELECT number FROM incidents WHERE workspace = 1 AND state = 'triggered' "
         "ORDER BY number DESC LIMIT 51",
-        "incidents_state_severity": "SELECT number FROM incidents WHERE workspace = 1 AND state = 'triggered' "
-        "AND severity = 'sev1' ORDER BY number DESC LIMIT 51",
+        "incidents_state_quiet_severity": "SELECT number FROM incidents WHERE workspace = 1 AND state = 'triggered' "
+        "AND quiet = 0 AND severity BETWEEN 'sev1' AND 'sev1' ORDER BY severity DESC, number DESC LIMIT 51",
     }
     with engine.begin() as connection:
         for table, sql in plans.items():
@@ -71,10 +72,12 @@ def test_what_is_open_is_read_by_who_must_act_whatever_came_after(tmp_path: Path
     filler = Filler(sqlite_url(tmp_path))
     for state, severity, many in (
         ("triggered", "sev1", 1), ("acknowledged", "sev1", 2), ("triggered", "sev3", 4), ("resolved", "sev1", 3),
-        ("triggered", "sev2", 2), ("acknowledged", "sev4", 1),
+        ("triggered", "sev2", 2), ("acknowledged", "sev4", 1), ("silenced", "sev1", 2), ("silenced", "sev2", 1),
     ):  # fmt: skip
         for _ in range(many):
-            filler.incident(state=state, severity=severity, title="Backup failed" if severity == "sev3" else "Down")
+            how = {"state": "triggered", "paused": Reason.SILENCED} if state == "silenced" else {"state": state}
+            filler.incident(**how, severity=severity, title="Backup failed" if severity == "sev3" else "Down")
+    filler.incident(state="triggered", severity="sev4", service="search")
     reads = Reads(open_engine(filler.database))
     for limit in (1, 2, 3, 4, 5, 6, 10):  # some end where one severity does
         found: list[int] = []
@@ -87,11 +90,17 @@ def test_what_is_open_is_read_by_who_must_act_whatever_came_after(tmp_path: Path
             if cursor is None:
                 break
             assert len(page.items) == limit
-        assert found == [1, 12, 11, 7, 6, 5, 4, 3, 2, 13]
+        assert found == [1, 12, 11, 7, 6, 5, 4, 17, 3, 2, 13, 15, 14, 16]
     assert [one.number for one in reads.gravest(states=OPEN_STATES, words="backup").items] == [7, 6, 5, 4]
-    assert [one.number for one in reads.gravest(states=OPEN_STATES, severity="sev1").items] == [1, 3, 2]
-    assert reads.open_by_severity()["triggered", "sev2"] == 2 and sum(reads.open_by_severity().values()) == 10
-    for cursor in ("x", "3", "-1", "8-1", "99-1", "1-x", "²-1"):
+    assert [one.number for one in reads.gravest(states=OPEN_STATES, severity="sev1").items] == [1, 3, 2, 15, 14]
+    counted = reads.open_by_lane()
+    assert counted[Lane("triggered", False, "sev2")] == counted[Lane("triggered", True, "sev1")] == 2
+    assert sum(counted.values()) == 14
+    assert reads.open_by_lane(service="search") == {Lane("triggered", False, "sev4"): 1}
+    assert reads.open_by_lane(severity="sev4").keys() == {
+        Lane("triggered", False, "sev4"), Lane("acknowledged", False, "sev4")
+    }  # fmt: skip
+    for cursor in ("x", "3", "-1", "12-1", "99-1", "1-x", "²-1"):
         with pytest.raises(CursorError):
             reads.gravest(states=OPEN_STATES, after=cursor)
 
@@ -152,7 +161,8 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
         lambda reads: reads.incidents(states=("triggered", "acknowledged"), limit=1),
         lambda reads: reads.incidents(words="redis"),
         lambda reads: reads.gravest(states=("acknowledged", "triggered"), limit=2),
-        lambda reads: reads.open_by_severity(),
+        lambda reads: reads.open_by_lane(),
+        lambda reads: reads.open_by_lane(service="s1"),
         lambda reads: reads.timeline(1),
         lambda reads: reads.timeline(1, newest_first=True, limit=1),
         lambda reads: reads.alerts(state="firing", service="checkout"),

@@ -479,6 +479,20 @@ async def test_a_yes_to_a_notice_answers_no_page(door: Door) -> None:
     await other.answers.close()
 
 
+async def test_who_mistypes_a_number_is_told_the_right_one_once_and_a_stranger_nothing(door: Door) -> None:
+    """They believe that they have it."""
+    (page,) = (one.id for one in door.world.engine.state.pages.values() if one.address == "ana@shop.example")
+    for wrong in (page + 900, 10**9):
+        answer = Answer(page=wrong, by="ana@shop.example", mark="w1", typed=True)
+        taken = await door.answers.take("email", answer)
+        assert (taken.ok, taken.stranger) == (False, False)
+        assert taken.said == f"{wrong} is no page of yours. Reply {page} to acknowledge."
+        assert (await door.answers.take("email", answer)).stranger, "a machine that answers by itself ends there"
+    assert door.world.incident(1).state == "triggered"
+    answer = Answer(page=page, by="eve@else.example", mark="w2", typed=True)
+    assert (await door.answers.take("email", answer)).stranger
+
+
 async def test_who_says_something_else_is_told_once_how_to_answer(door: Door) -> None:
     (page,) = (one.id for one in door.world.engine.state.pages.values() if one.address == "ana@shop.example")
     says(door, yes=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from tests.engine.test_calls import LIA
 from tests.engine.test_calls import PLAN as CALLED
 from tests.engine.test_reach import storm
@@ -43,6 +45,19 @@ SEVERAL = tuple(f"SEV1 #{one[0]} checkout: {one[1]} fires, since 03:00" for one 
 def bundle() -> tuple[World, Page]:
     world = storm(held(World()), "A", "B", "C", "D", "E", "F").at("31s")
     return world, world.rows(4)[0]
+
+
+def test_a_subject_names_its_service_unless_the_title_does_as_a_word() -> None:
+    world = held(World()).fires("Down", job="checkout").at("1s")
+    message = wanted(world, world.rows(1)[0])
+    for service, title, said in (
+        ("c", "Rack moved", "c: Rack moved"), ("api", "Rapid growth", "api: Rapid growth"),
+        ("db", "The feedback is late", "db: The feedback is late"), ("pay", "pay2 is down", "pay: pay2 is down"),
+        ("api", "API is down", "API is down"), ("c++", "c++: it fails", "c++: it fails"),
+        ("pay", "Payments (pay)", "Payments (pay)"), ("注文", "注文が失敗", "注文: 注文が失敗"),
+    ):  # fmt: skip
+        told = structs.replace(message, service=service, title=title)
+        assert rendering.subject(told) == f"[SEV1] {said} (#1)"
 
 
 def test_several_incidents_are_one_message_with_a_count_and_one_link() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -100,6 +101,32 @@ def test_the_migrations_make_the_tables_of_the_code(url: str) -> None:
         metadata.drop_all(connection)
         metadata.create_all(connection)
     assert _described(url) == made
+
+
+def test_what_is_kept_quiet_is_known_of_a_database_from_before(url: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(tocsin.store.__file__).parent / "migrations"))
+    config.attributes["url"] = url
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    command.upgrade(config, "0008")
+    database = create_engine(url, poolclass=NullPool)
+    insert = text(
+        "INSERT INTO incidents (number, service, state, severity, opened_at, live, body) "
+        "VALUES (:number, 'shop', :state, 'sev1', 0, true, :body)"
+    )
+    with database.begin() as connection:
+        for number, (state, body) in enumerate((
+            ("triggered", b'{"number":0,"title":"\\"paused\\":\\"silenced\\""}'),
+            ("triggered", b'{"number":1,"paused":"silenced","paused_until":9}'),
+            ("acknowledged", b'{"number":2,"paused":"silenced"}'),
+            ("triggered", b'{"number":3,"labels":{"paused":"silenced"}}'),
+            ("triggered", b'{"number":4,"paused":"playbook_runs"}'),
+        )):  # fmt: skip
+            connection.execute(insert, {"number": number, "state": state, "body": body})
+    assert migrate(url)
+    with database.connect() as connection:
+        assert list(connection.scalars(text("SELECT number FROM incidents WHERE quiet ORDER BY number"))) == [1, 4]
 
 
 def _described(url: str) -> dict[str, object]:

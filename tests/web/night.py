@@ -225,6 +225,7 @@ def _row(noun: Any, ordinal: int) -> tuple[Table, dict[str, Any], dict[str, Any]
                     "service": noun.service,
                     "state": noun.state,
                     "severity": noun.severity,
+                    "quiet": noun.kept_quiet,
                     "opened_at": noun.opened_at,
                     "live": noun.open,
                 },

@@ -76,7 +76,7 @@ def test_a_fault_of_ours_says_so_and_shows_nothing_of_it(site: Site, ana: Browse
         raise RuntimeError("secret detail")
 
     assert site.faces is not None
-    site.faces.reads.open_by_severity = broken  # type: ignore[method-assign,assignment]  # breaks a page on purpose
+    site.faces.reads.open_by_lane = broken  # type: ignore[method-assign,assignment]  # breaks a page on purpose
     answer = ana.get("/")
     assert answer.status_code == 500
     assert "<h1>Tocsin made a mistake here.</h1>" in answer.text

@@ -45,11 +45,37 @@ def test_a_grave_incident_stands_before_any_number_of_newer_lesser_ones(site: Si
         rows = re.findall(r'<article class="row" id="i(\d+)"', ana.get(path).text)
         assert rows[:2] == ["1042", "1044"] and rows[2] == "2059"
         assert "62 incidents need a person." in ana.page
-        assert "Triggered are 1 SEV1, 1 SEV2, 1 SEV3 and 60 SEV4; the gravest stand first." in ana.page
+        assert "These are 1 SEV1, 1 SEV2 and 60 SEV4; the gravest stand first." in ana.page
         more = re.search(r'<a href="([^"]+)" rel="next">More</a>', ana.page)
         assert more is not None
         assert "Back to the gravest" in ana.get(more[1].replace("&amp;", "&")).text
         assert not set(rows) & set(re.findall(r'<article class="row" id="i(\d+)"', ana.page)) - {"1040", "1038"}
+
+
+def test_what_is_kept_quiet_stands_behind_what_needs_somebody_and_is_not_counted_with_it(
+    site: Site, ana: Browserless
+) -> None:
+    """However grave and however many; and what a filter leaves is counted on all pages."""
+    for number in range(2000, 2060):
+        site.night.put(structs.replace(site.night.incident(1041), number=number, severity="sev1"))
+    for number in range(2100, 2153):
+        site.night.put(structs.replace(site.night.incident(1044), number=number, service="cart", severity="sev4"))
+    for path in ("/", "/?state=triggered"):
+        rows = re.findall(r'<article class="row" id="i(\d+)"', ana.get(path).text)
+        assert rows[:3] == ["1042", "1044", "2152"]
+        assert "55 incidents need a person. One more is held.</h1>" in ana.page
+        assert "These are 1 SEV1, 1 SEV2 and 53 SEV4; the gravest stand first." in ana.page
+        assert "50 of 55" in ana.page
+    ana.get("/?service=cart")
+    assert "53 incidents need a person.</h1>" in ana.page and "50 of 53" in ana.page
+    ana.get("/?service=payments")
+    assert "Nothing needs a person. 61 incidents are kept quiet.</h1>" in ana.page and "50 of 61" in ana.page
+    ana.get("/?severity=sev1")
+    assert "One incident needs a person.</h1>" in ana.page and "49 of 60" in ana.page
+    words = site.night.incident(1044).title.split()[0]
+    ana.get(f"/?text={words}")
+    assert re.search(r">At least 50 incidents match; \d+ need a person.</h1>", ana.page)
+    assert "No incident matches.</h1>" in ana.get("/?text=nothing-like-it").text
 
 
 def test_filters_live_in_the_address(ana: Browserless) -> None:

@@ -42,8 +42,9 @@ async def list_incidents(
 ) -> m.Listed[m.PublishedIncident]:
     """List incidents, the newest first. ``text``: words that must all occur in the number, title, service or labels.
 
-    ``order=gravest`` is for what is open, and for people: what nobody has first, of that the gravest. Whoever follows
-    its cursors may meet twice, or miss, what changes its state meanwhile; by ``newest`` everything is met once.
+    ``order=gravest`` is for what is open, and for people: what nobody has first, what is kept quiet last, of that the
+    gravest. Whoever follows its cursors may meet twice, or miss, what changes its state meanwhile; by ``newest``
+    everything is met once.
     """
     if order == "gravest" and in_state not in ("open", *OPEN_STATES):
         raise invalid("order", f"only what is open is listed by who must act: state is {in_state}")

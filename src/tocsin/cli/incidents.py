@@ -23,6 +23,13 @@ from tocsin.kernel.instant import MINUTE, SECOND, Instant, format_duration, form
 STATES = ("open", "triggered", "acknowledged", "resolved", "all")
 SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
 ORDERS = ("gravest", "newest")
+QUIET = {
+    "silenced": "silenced",
+    "clearing": "clearing",
+    "playbook_runs": "code is on it",
+    "playbook_verified": "fixed, watching",
+}
+"""How a triggered incident stands for which nobody is paged for a while, in the words of the web."""
 
 
 class Incidents(click.Group):
@@ -78,8 +85,8 @@ def list_incidents(
 ) -> None:
     """List incidents.
 
-    What is open is listed as on the first page of the web: what nobody has before what somebody has, and of that the
-    gravest first. Everything else, and JSON, begins with the newest.
+    What is open is listed as on the first page of the web: what nobody has before what somebody has, last what is kept
+    quiet (its state says why), and of that the gravest first. Everything else, and JSON, begins with the newest.
 
     \b
     Examples:
@@ -113,13 +120,20 @@ def _row(one: dict[str, Any], now: Instant | None) -> show.Row:
     until = ended if ended is not None else now
     return (
         str(one["number"]),
-        show.state(str(one["state"])),
+        _state(one),
         str(one["severity"]),
         str(one["service"]),
         rough(max(0, until - opened)) if until is not None else stamp(opened),
         person(str(one["acknowledged_by"] if one["state"] != "resolved" else one["resolved_by"])),
         str(one["title"]),
     )
+
+
+def _state(one: dict[str, Any]) -> show.Cell:
+    """The state; of what nobody has and nobody is paged for either, why not."""
+    state = str(one["state"])
+    word = QUIET.get(str(one["paused"])) if state == "triggered" else None
+    return show.Cell(word, "mute") if word else show.state(state)
 
 
 @incidents.command("show")

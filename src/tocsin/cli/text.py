@@ -111,11 +111,12 @@ def written(said: datetime, ends: bool) -> Instant:
     """
     zone = _zone()
     both = (said.replace(fold=fold) for fold in (0, 1))
-    first, last = (from_datetime(one.replace(tzinfo=zone) if zone else one.astimezone()) for one in both)
-    if first > last:
+    # In what is skipped, Python has a zone and this machine's clock the other way round.
+    first, last = sorted(from_datetime(one.replace(tzinfo=zone) if zone else one.astimezone()) for one in both)
+    if first < last and _local(first).replace(tzinfo=None) != said:
         from tocsin.oncall.zone import set_forward
 
-        return set_forward(last, first, _local)
+        return set_forward(first, last, _local)
     return last if ends else first
 
 

@@ -123,7 +123,8 @@ def change(
             for_whom = f" for {called(turn, override.instead_of)}" if override.instead_of else ""
             title = f"You are on call{for_whom}: {override.schedule}, {handing.times(move.gained, person)}"
         elif move.lost:
-            does = f"{called(turn, override.person)} {'takes over' if event == 'agreed' else 'is on call for you'}"
+            other = override.instead_of if person.key == override.person else override.person
+            does = f"{called(turn, other)} {'takes over' if event == 'agreed' else 'is on call for you'}"
             title = f"{does}: {override.schedule}, {handing.times(move.lost, person)}"
             title += f"; you take {handing.times(move.gained, person)} for it" if move.gained else ""
         elif event == "agreed":

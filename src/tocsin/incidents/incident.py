@@ -179,6 +179,11 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         return self.state != "resolved"
 
     @property
+    def kept_quiet(self) -> bool:
+        """Whether nobody is paged for a while although nobody has it: silenced, clearing, or code is on it."""
+        return self.state == "triggered" and self.paused is not None
+
+    @property
     def since(self) -> Instant:
         """Since when it goes on, or did until it was resolved; the time it was resolved in between is none of that."""
         return self.began_at or self.opened_at

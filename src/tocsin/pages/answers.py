@@ -38,12 +38,13 @@ class Call(Struct, frozen=True, kw_only=True):
 class Answer(Struct, frozen=True, kw_only=True):
     """Somebody has it. ``by`` is their address in the channel.
 
-    ``mark`` is what the provider calls this very answer: told twice, it is one.
+    ``mark`` is what the provider calls this very answer: told twice, it is one. ``typed``: they wrote the number.
     """
 
     page: int
     by: str
     mark: str
+    typed: bool = False
 
 
 class Words(Struct, frozen=True, kw_only=True):

@@ -54,7 +54,7 @@ def subject(message: Message) -> str:
         return plain(fill(message.words.subject, values(message)), _TITLE) or plain(message.title, _TITLE)
     title = plain(message.title, 160) or "Something is wrong"
     service = plain(message.service, _NAME) if message.incidents == 1 else ""
-    if service and service.casefold() not in title.casefold():
+    if service and not re.search(rf"(?<!\w){re.escape(service)}(?!\w)", title, re.IGNORECASE):
         title = f"{service}: {title}"
     tail = f" (#{message.incident})" if message.incident and message.incidents == 1 else ""
     own = message.kind if message.kind in ("notice", "drill") else severity(message)

@@ -56,6 +56,8 @@ MOST_AT_ONCE = 64
 """So many of a channel's calls of one kind may wait for their commit."""
 MOST_NAMED = 4
 """So many incidents are named to whoever answered for several: it may be read out to them."""
+MOST_TOLD = 1_000
+"""So many wrong numbers are remembered, that nobody is told of one twice."""
 LONGEST_END = 3.0
 """Seconds that calls under way have to come to their end when everything ends: what a channel thanks with may hang."""
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
@@ -86,6 +88,8 @@ class Answers:
         self._spoken = Spoken()
         self._told_how: set[int] = set()
         """Pages whose people were told how to answer, since they wrote something else."""
+        self._told_number: set[tuple[str, int]] = set()
+        """Who was told that a number is no page of theirs, and which."""
         self._unwritten: dict[str, str] = {}
         """What was said to answers that are in memory alone: told again meanwhile, they are not judged again."""
 
@@ -230,6 +234,16 @@ class Answers:
         asks = waiting[0].id if len(waiting) == 1 else 0
         return await self._thank(name, channel, Answer(page=0, by=words.by, mark=words.mark), taken, asks)
 
+    def _mistyped(self, name: str, told: Answer) -> str:
+        """What somebody is told whose number is none of their pages, while some wait; once for each: it costs money."""
+        how, once = how_to_answer(self._waiting(name, told.by)), (told.by, told.page)
+        if not how or once in self._told_number:
+            return ""
+        if len(self._told_number) >= MOST_TOLD:
+            self._told_number.clear()
+        self._told_number.add(once)
+        return f"{told.page} is no page of yours. {how}"
+
     def _waiting(self, name: str, address: str) -> list[Page]:
         """The pages that left for an address and wait for an answer, the oldest first; of one message the first."""
         state, now = self._state(), self._clock.now()
@@ -258,7 +272,9 @@ class Answers:
         why = refusal(page, name, told, self._clock.now())
         if page is None or why:
             log.warning("answer_refused", channel=name, page=told.page, why=why)
-            return Taken(False, why, stranger=page is None or page.address != told.by)
+            stranger = page is None or page.address != told.by
+            how = self._mistyped(name, told) if stranger and told.typed else ""
+            return Taken(False, how or why, stranger=stranger and not how)
         actor, number = f"person:{page.person}", page.incident
         state = self._state()
         held, told_of = state.incidents.get(number), still_tells(state, page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Select, func, select, union_all
@@ -14,6 +15,14 @@ from tocsin.store.access_reads import AccessReads
 from tocsin.store.reading import LIMIT, CursorError, Slice, capped, mentioning, place_of
 
 OPEN_STATES = ("triggered", "acknowledged")
+
+
+class Lane(NamedTuple):
+    """What open incidents that are listed together have in common. ``quiet``: ``Incident.kept_quiet``."""
+
+    state: str
+    quiet: bool
+    severity: str
 
 
 class IncidentReads(AccessReads):
@@ -53,20 +62,22 @@ class IncidentReads(AccessReads):
         after: str | None = None,
         limit: int = LIMIT,
     ) -> Slice[Incident]:
-        """Those in one state after those in another, as ``states`` has them; of each the gravest first, then the
-        newest.
+        """Those in one state after those in another, as ``states`` has them, and last what is kept quiet; of each the
+        gravest first, then the newest.
 
-        Each state and severity is an ordered scan of its own: one grave incident is found at once behind any number of
+        Each lane is an ordered scan of its own: one grave incident is found at once behind any number of
         lesser ones. Filters as in ``incidents``; the cursors are not.
         """
-        lanes = [(state, one) for state in states for one in SEVERITIES if severity in ("", one)]
+        wanted = [one for one in SEVERITIES if severity in ("", one)]
+        kept = [(state, False) for state in states] + [("triggered", True)] * ("triggered" in states)
+        lanes = [Lane(*those, one) for those in kept for one in wanted]
         begin, before = _lane_of(after, len(lanes))
         limit = capped(limit)
         keep = _mentioning(words)
         found: list[Incident] = []
-        for place, (state, one) in enumerate(lanes[begin:], begin):
+        for place, lane in enumerate(lanes[begin:], begin):
             room = limit - len(found)
-            part = self._page(self._lane(state, service, one), read_incident, before, max(room, 1), keep)
+            part = self._page(self._lane(lane, service), read_incident, before, max(room, 1), keep)
             if not room and (part.items or part.next):
                 return Slice(found, f"{place}-")
             found += part.items[:room]
@@ -75,23 +86,31 @@ class IncidentReads(AccessReads):
             before = None
         return Slice(found, None)
 
-    def open_by_severity(self) -> dict[tuple[str, str], int]:
-        """How many incidents are open, by state and severity."""
+    def open_by_lane(self, *, service: str = "", severity: str = "") -> dict[Lane, int]:
+        """How many incidents are open, by lane; of one service or severity, or "" for all."""
         table = tables.incidents
-        asked = select(table.c.state, table.c.severity, func.count()).where(*self._here(table))
-        asked = asked.where(table.c.state.in_(OPEN_STATES)).group_by(table.c.state, table.c.severity)
+        by = table.c.state, table.c.quiet, table.c.severity
+        asked = select(*by, func.count()).where(*self._here(table), table.c.state.in_(OPEN_STATES))
+        for column, wanted in ((table.c.service, service), (table.c.severity, severity)):
+            if wanted:
+                asked = asked.where(column == wanted)
         with self._snapshot() as connection:
-            return {(state, severity): count for state, severity, count in connection.execute(asked)}
+            return {Lane(*those): count for *those, count in connection.execute(asked.group_by(*by))}
 
     def incident(self, number: int) -> Incident | None:
         """One incident."""
         return self._one(tables.incidents, tables.incidents.c.number == number, read_incident)
 
     def _lane(
-        self, state: str, service: str, severity: str
+        self, lane: Lane, service: str
     ) -> Callable[[Connection, int | None, int], list[tuple[int, bytes]]]:
         def chunk(connection: Connection, before: int | None, count: int) -> list[tuple[int, bytes]]:
-            rows = connection.execute(self._scan(state, service, severity, before).limit(count))
+            table = tables.incidents
+            asked = self._scan(lane.state, service, "", before).where(table.c.quiet == lane.quiet)
+            # Said as a range and an order that one index alone has: PostgreSQL, which takes how grave an incident is
+            # and whether it is kept quiet for independent, would look for few by their numbers, through all there are.
+            asked = asked.where(table.c.severity.between(lane.severity, lane.severity)).order_by(None)
+            rows = connection.execute(asked.order_by(table.c.severity.desc(), table.c.number.desc()).limit(count))
             return [(row[0], row[1]) for row in rows]
 
         return chunk

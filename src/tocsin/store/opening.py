@@ -13,7 +13,7 @@ from tocsin.store.drawn import drawn
 from tocsin.store.sqlite import FILE, SqliteStore
 from tocsin.store.writer import Store
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest migration. A test compares it with the folder; after a new one, `make schema`."""
 MIGRATING = 8026371
 """PostgreSQL's advisory lock while tables are made or changed."""

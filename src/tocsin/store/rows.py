@@ -65,8 +65,8 @@ ALERT_SIGHTINGS = Statement(
 )
 INCIDENTS = Statement(
     "incidents",
-    ("number", "workspace", "service", "state", "severity", "opened_at", "live", "body"),
-    ("bigint", "int", "text", "text", "text", "bigint", "boolean", "bytea"),
+    ("number", "workspace", "service", "state", "severity", "quiet", "opened_at", "live", "body"),
+    ("bigint", "int", "text", "text", "text", "boolean", "bigint", "boolean", "bytea"),
     ("number",),
 )
 ENTRIES = Statement(
@@ -268,7 +268,7 @@ def statements(
 
     def incident(i: Any) -> Row:
         live = i.number in state.incidents
-        return i.number, WORKSPACE, i.service, i.state, i.severity, i.opened_at, live, body(i)
+        return i.number, WORKSPACE, i.service, i.state, i.severity, i.kept_quiet, i.opened_at, live, body(i)
 
     def page(p: Any) -> Row:
         return p.id, WORKSPACE, p.incident, p.person, p.state, p.intended_at, p.id in state.pages, body(p)

@@ -93,17 +93,20 @@ incidents = Table(
     Column("service", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("severity", Text, nullable=False),
+    Column("quiet", Boolean, nullable=False, server_default=false()),  # triggered, and nobody is paged for a while
     Column("opened_at", BigInteger, nullable=False),
     Column("live", Boolean, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
 Index("ix_incidents_state_number", incidents.c.state, incidents.c.number)
 Index(
-    "ix_incidents_state_severity_number",
+    "ix_incidents_state_quiet_severity_number",
     incidents.c.workspace,  # so that counting needs the index alone
     incidents.c.state,
+    incidents.c.quiet,
     incidents.c.severity,
     incidents.c.number,
+    incidents.c.service,  # likewise, of one service
 )
 Index("ix_incidents_service_number", incidents.c.service, incidents.c.number)
 Index("ix_incidents_live_number", incidents.c.number, sqlite_where=text("live"), postgresql_where=text("live"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,12 +13,11 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, Duration
-from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
 from tocsin.playbooks.run import Run
-from tocsin.store.reads import OPEN_STATES, Reads
+from tocsin.store.reads import OPEN_STATES, Lane, Reads
 from tocsin.web.view import View, view, with_query
-from tocsin.web.words import Line, Reader, listed
+from tocsin.web.words import Line, Reader, listed, spelled
 
 SHOWN = 50
 RESOLVED_SHOWN = 8
@@ -31,8 +31,8 @@ STATES = {
 }
 BY_GRAVITY = ("", *OPEN_STATES)
 """Lists that begin with what most needs somebody; the others begin with the newest."""
-QUIET = frozenset({Reason.SILENCED, Reason.CLEARING, Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED})
-"""Why nobody is paged although an incident is triggered."""
+NEED, HELD, QUIET, PAST = "need", "held", "quiet", "past"
+"""Groups of the list, in the order of ``Reads.gravest``."""
 
 
 class Chosen(NamedTuple):
@@ -66,14 +66,16 @@ class Listing(NamedTuple):
     pages: dict[int, list[Page]]
     runs: dict[int, Run]
     """The last of those that are over, by number."""
-    open: dict[tuple[str, str], int]
-    """How many are open, by state and severity."""
+    open: dict[Lane, int]
+    """How many are open."""
+    chosen: dict[Lane, int] | None
+    """How many of these the filters leave, on all pages; None where only reading them all would tell."""
     silences: int
     parked: int
 
     def count(self, state: str) -> int:
         """How many are in a state."""
-        return sum(many for (one, _), many in self.open.items() if one == state)
+        return sum(many for lane, many in self.open.items() if lane.state == state)
 
 
 @get(["/", "/incidents"])
@@ -90,20 +92,15 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
     seen = await view(request, faces, who)
     found = await faces.read(_listing, faces.reads, chosen, asked.get("after") or None, seen.now)
     reader = seen.reader
-    shown = found.incidents
     filtered = any(chosen[1:])
-    # Counted over everything open; with a filter, over what it leaves.
-    needed = found.count("triggered") if not filtered else sum(one.state == "triggered" for one in shown)
-    held = found.count("acknowledged") if not filtered else sum(one.state == "acknowledged" for one in shown)
-    quiet = sum(_kept_quiet(one) for one in shown)
+    totals, partly = _totals(found, after=bool(asked.get("after")))
     first, more = _paged_first(seen)
-    counted = chosen.state in BY_GRAVITY and not filtered and not quiet
-    groups = _groups(reader, found, {"need": needed, "held": held} if counted else {})
+    groups = _groups(reader, found, totals if chosen.state in BY_GRAVITY and found.chosen is not None else {})
     return seen.draw(
         "incidents.html",
-        headline=_headline(reader, chosen, needed - quiet, held, quiet),
+        headline=_headline(reader, chosen, totals, partly),
         under=_under(reader, found, chosen),
-        needed=max(0, needed - quiet),
+        needed=totals[NEED],
         tabs=[
             ("", "Open", sum(found.open.values())),
             ("triggered", "Triggered", found.count("triggered")),
@@ -130,6 +127,7 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
 
 def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listing:
     # What is open: a grave incident that waits for somebody stands before any number of newer lesser ones.
+    counted = reads.open_by_lane()
     sliced = (reads.gravest if chosen.state in BY_GRAVITY else reads.incidents)(
         states=STATES[chosen.state],
         service=chosen.service,
@@ -159,18 +157,40 @@ def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listi
         lately,
         pages,
         runs,
-        reads.open_by_severity(),
+        counted,
+        _of(reads, chosen, counted),
         sum(one.state(now) == "active" for one in reads.silences(now, limit=500).items),
         len(reads.parked(limit=100).items),
     )
 
 
-def _kept_quiet(incident: Incident) -> bool:
-    return incident.state == "triggered" and incident.paused in QUIET
+def _of(reads: Reads, chosen: Chosen, counted: dict[Lane, int]) -> dict[Lane, int] | None:
+    if chosen.text:
+        return None
+    if chosen.service or chosen.severity:
+        return reads.open_by_lane(service=chosen.service, severity=chosen.severity)
+    return counted
+
+
+def _group(state: str, quiet: bool) -> str:
+    return QUIET if quiet else {"triggered": NEED, "acknowledged": HELD}.get(state, PAST)
+
+
+def _totals(found: Listing, *, after: bool) -> tuple[Counter[str], bool]:
+    """How many there are of each group on all pages, and whether there may be more: of what words are looked for in,
+    nobody knows more than what was read. ``after``: the page is not the first.
+    """
+    if found.chosen is None:
+        totals = Counter(_group(one.state, one.kept_quiet) for one in found.incidents)
+        return totals, after or found.next is not None
+    totals = Counter()
+    for lane, many in found.chosen.items():
+        totals[_group(lane.state, lane.quiet)] += many
+    return totals, False
 
 
 def _groups(reader: Reader, found: Listing, totals: Mapping[str, int]) -> list[Group]:
-    """``totals``: how many there are of a group on all pages, where that is known."""
+    """``totals``: how many there are of each group on all pages; empty where that is not known."""
 
     def rows(those: list[Incident]) -> list[tuple[Incident, Line]]:
         return [(one, reader.now_line(one, found.pages.get(one.number, ()), found.runs.get(one.run))) for one in those]
@@ -178,9 +198,9 @@ def _groups(reader: Reader, found: Listing, totals: Mapping[str, int]) -> list[G
     gravest = sorted(found.incidents, key=lambda one: (one.severity, -one.number))
     made = []
     for key, name, note, those in (
-        ("need", "Needs a person", "", [one for one in gravest if one.state == "triggered" and not _kept_quiet(one)]),
+        ("need", "Needs a person", "", [one for one in gravest if one.state == "triggered" and not one.kept_quiet]),
         ("held", "Somebody has it", "", [one for one in gravest if one.state == "acknowledged"]),
-        ("quiet", "Kept quiet", ", nobody is paged", [one for one in gravest if _kept_quiet(one)]),
+        ("quiet", "Kept quiet", ", nobody is paged", [one for one in gravest if one.kept_quiet]),
         ("past", "Resolved", "", [one for one in found.incidents if not one.open]),
         ("lately", "Resolved lately", " in the last 24 h", found.lately),
     ):
@@ -188,16 +208,23 @@ def _groups(reader: Reader, found: Listing, totals: Mapping[str, int]) -> list[G
             many = f"{len(those):,}"
             if totals.get(key, 0) > len(those):
                 many += f" of {totals[key]:,}"
-            elif found.next and key not in totals and key != "lately":
+            elif found.next and not totals and key != "lately":
                 many += "+"
             made.append(Group(key, name, many + note, rows(those)))
     return made
 
 
-def _headline(reader: Reader, chosen: Chosen, needed: int, held: int, quiet: int) -> str:
+def _headline(reader: Reader, chosen: Chosen, totals: Counter[str], partly: bool) -> str:
     if chosen.state == "resolved":
         return "What was resolved, newest first."
-    return reader.headline(max(0, needed), held, quiet)
+    if not chosen.text:
+        return reader.headline(totals[NEED], totals[HELD], totals[QUIET])
+    many, needed = totals.total(), totals[NEED]
+    least = f"at least {many:,}" if partly else spelled(many)
+    if not many:
+        return "Nothing was found here; there is more to look through." if partly else "No incident matches."
+    told = f"{least[0].upper()}{least[1:]} {'incident matches' if many == 1 else 'incidents match'}"
+    return told + (f"; {spelled(needed)} {'needs' if needed == 1 else 'need'} a person." if needed else ".")
 
 
 def _under(reader: Reader, found: Listing, chosen: Chosen) -> str:
@@ -205,10 +232,10 @@ def _under(reader: Reader, found: Listing, chosen: Chosen) -> str:
     mine = [one for one in found.incidents if one.state == "acknowledged" and reader.is_you(one.acknowledged_by)]
     if mine:
         said.append(f"You have {listed([f'#{one.number}' for one in mine[:5]])}.")
-    if found.next and chosen.state in BY_GRAVITY and not any(chosen[1:]) and found.count("triggered") > 1:
-        waiting = sorted((severity, many) for (state, severity), many in found.open.items() if state == "triggered")
+    waiting = sorted((lane.severity, many) for lane, many in (found.chosen or {}).items() if _group(*lane[:2]) == NEED)
+    if found.next and chosen.state in BY_GRAVITY and len(waiting) > 1:
         many_of = listed([f"{many:,} {severity.upper()}" for severity, many in waiting])
-        said.append(f"Triggered are {many_of}; the gravest stand first.")
+        said.append(f"These are {many_of}; the gravest stand first.")
     only = [
         part for part in (chosen.service, chosen.severity.upper(), f"“{chosen.text}”" if chosen.text else "") if part
     ]

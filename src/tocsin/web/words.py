@@ -432,12 +432,10 @@ class Reader:
             return self.who(incident.resolved_by or "code")
         return self.who(incident.acknowledged_by) if incident.state == "acknowledged" else Who("none", "Nobody yet")
 
-    def headline(self, needed: int, held: int, quiet: int, *, more: bool = False) -> str:
+    def headline(self, needed: int, held: int, quiet: int) -> str:
         """The h1 of the list: is anything on fire?"""
         if needed:
             first = f"{_upper(spelled(needed))} {'incident needs' if needed == 1 else 'incidents need'} a person."
-            if more:
-                first = f"More than {needed} incidents need a person."
             return first + (f" {_upper(spelled(held))} more {'is' if held == 1 else 'are'} held." if held else "")
         if held:
             many = f"{_upper(spelled(held))} {'incident is' if held == 1 else 'incidents are'}"

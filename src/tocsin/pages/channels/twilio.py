@@ -157,7 +157,7 @@ class Twilio:
             found = _REPLY.fullmatch(said)
             if found is None or (found[2] and not agrees(found[2])):
                 return Heard(words=Words(by=by, mark=mark, yes=agrees(said)))
-            return Heard(answer=Answer(page=int(found[1]), by=by, mark=mark))
+            return Heard(answer=Answer(page=int(found[1]), by=by, mark=mark, typed=True))
         return Reply(404)
 
     async def thank(self, answer: Answer, taken: Taken) -> Reply:

@@ -1,6 +1,6 @@
--- schema 0008
+-- schema 0009
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-INSERT INTO alembic_version (version_num) VALUES ('0008');
+INSERT INTO alembic_version (version_num) VALUES ('0009');
 CREATE TABLE alert_block_incidents (
 	incident BIGINT NOT NULL,
 	first BIGINT NOT NULL,
@@ -84,6 +84,7 @@ CREATE TABLE incidents (
 	service TEXT NOT NULL,
 	state TEXT NOT NULL,
 	severity TEXT NOT NULL,
+	quiet BOOLEAN DEFAULT false NOT NULL,
 	opened_at BIGINT NOT NULL,
 	live BOOLEAN NOT NULL,
 	body BYTEA NOT NULL,
@@ -92,7 +93,7 @@ CREATE TABLE incidents (
 CREATE INDEX ix_incidents_live_number ON incidents (number) WHERE live;
 CREATE INDEX ix_incidents_service_number ON incidents (service, number);
 CREATE INDEX ix_incidents_state_number ON incidents (state, number);
-CREATE INDEX ix_incidents_state_severity_number ON incidents (workspace, state, severity, number);
+CREATE INDEX ix_incidents_state_quiet_severity_number ON incidents (workspace, state, quiet, severity, number, service);
 CREATE TABLE journal (
 	seq BIGINT NOT NULL,
 	workspace INTEGER DEFAULT 1 NOT NULL,
