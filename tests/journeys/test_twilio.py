@@ -193,15 +193,17 @@ def test_what_twilio_did_not_sign_changes_nothing(start: Callable[..., Story]) -
     assert story.call("sms/answer", good, url=f"{story.server.url}/callbacks/sms/status/{story.page}")[0] == 403
     assert story.call("sms/answer", {**good, "From": "+34699999999"})[1].count("Message") == 0, "strangers cost money"
     told = []
-    for body in (f"{story.page + 7}", f"{story.page} 2", "99999999999999999999", "¹", ""):
+    wrong = story.page + 7
+    for body in (f"{wrong}", f"{wrong}", f"{story.page} 2", "99999999999999999999", "¹", ""):
         status, said = story.call("sms/answer", {**good, "Body": body, "MessageSid": f"SM-{body}"})
         told.append((status, ElementTree.fromstring(said).findtext("Message")))
-    assert told == [(200, None), (200, f"Reply {story.page} to acknowledge."), *[(200, None)] * 3], "told once"
+    how = f"Reply {story.page} to acknowledge."
+    assert told[:2] == [(200, f"{wrong} is no page of yours. {how}"), (200, None)], "told once"
+    assert told[2:] == [(200, how), *[(200, None)] * 3], "told once"
     for path in ("sms/elsewhere", "sms/status/x", "sms/answer/1/2", "call/answer", "sms"):
         assert story.call(path, {"Digits": "1", "To": ANA, "CallSid": SID})[0] in (200, 404)
     assert incident(story.server, 1)["state"] == "triggered"
     said = story.call("sms/answer", {**good, "Body": "Ok", "MessageSid": "SM3"})[1]
-    how = f"Reply {story.page} to acknowledge."
     assert ElementTree.fromstring(said).findtext("Message") == how, "a code was said to them in the same minute"
     said = story.call("sms/answer", {**good, "MessageSid": "SM4"})[1]
     assert ElementTree.fromstring(said).findtext("Message") == "You have incident #1."
