@@ -36,7 +36,7 @@ async def test_who_is_on_the_line_may_try_again_and_a_message_says_why() -> None
     assert told.findtext("Message") == "Nothing was changed."
 
 
-NUMBER = Answer(page=42, by="+34600000000", mark="SM1")
+NUMBER = Answer(page=42, by="+34600000000", mark="SM1", typed=True)
 YES, NO = (Words(by="+34600000000", mark="SM1", yes=yes) for yes in (True, False))
 
 

@@ -171,5 +171,7 @@ def test_a_press_sent_again_counts_once_even_after_a_restart(story: Story) -> No
     story.server.start()
     assert story.send(pressed) == 200
     assert incident(story.server, 1)["state"] == "triggered"
-    assert story.send(story.press("1")) == 200, "her thumb, anew"
+    assert story.send(story.press("1")) == 200, "her thumb, anew, on the message of before"
+    new = max(page["id"] for page in incident(story.server, 1)["pages"] if page["kind"] == "page")
+    assert new > 1 and story.send(story.press(str(new))) == 200
     becomes(story.server, 1, "acknowledged")

@@ -119,7 +119,7 @@ def calls_a_fix(run: Run, box: Box) -> None:
 
 @playbook(name="lambda")
 def sends_a_lambda(run: Run, box: Box) -> None:
-    run.look(sees, lambda: 1)
+    run.look(forks, box, lambda: 1)
 
 @playbook(name="swallows")
 def swallows(run: Run, box: Box) -> None:
