@@ -88,7 +88,6 @@ class Referee:
         """It is over, says a person; while alerts fire that is a snooze."""
         case = self.seen.by_number[number]
         put_off = {one.instance for one in case.at_home}
-        put_off |= {instance for instance, at in case.ended.items() if at == now}  # at the very instant: it fired then
         self._over(case, now, snooze if case.at_home else None)
         case.put_off = put_off if case.snoozed_until is not None else set()
         self._watch(case)
