@@ -101,7 +101,7 @@ def test_presses_come_by_tocsins_own_connection_and_after_a_new_one_too(
     eventually(lambda: workspace.connected == 2, within=20, what="a new connection")
     workspace.press("1", 3)
     assert becomes(server, 1, "acknowledged")["acknowledged_by"] == "person:ana"
-    assert {"e1", "e3"} <= set(workspace.acked)
+    eventually(lambda: {"e1", "e3"} <= set(workspace.acked), what="both presses to be taken")
     assert server.call("POST", "/callbacks/slack", b"payload={}")[0] == 404, "nobody could have signed it"
     eventually(lambda: workspace.posted[-1][0] == "chat.update", what="the message to say who has it")
     assert "xapp-test" not in server.output()
@@ -127,4 +127,4 @@ def test_a_synthetic_page_comes_back_by_the_same_connection(
     assert state() == "awaited"
     workspace.tell(said)
     eventually(lambda: state() == "back", what="the page to come back")
-    assert "ev" in workspace.acked
+    eventually(lambda: "ev" in workspace.acked, what="what was said to be taken")
