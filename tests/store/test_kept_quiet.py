@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 
 from tests.engine.world import World
 from tests.store.conftest import Places
@@ -64,3 +65,23 @@ def _listed(state: State) -> list[int]:
 
 def _counted(state: State) -> dict[Lane, int]:
     return Counter(Lane(one.state, one.kept_quiet, one.severity) for one in state.incidents.values() if one.open)
+
+
+def test_what_a_node_of_an_older_version_wrote_is_listed_too_and_put_right_by_the_next(
+    places: Places, night: World
+) -> None:
+    """It knows nothing of the column: what it silences is not marked, what it lets sound again stays so."""
+    place = places.new()
+    store, reads = place.open(), Reads(open_engine(place.url))
+    engine = Engine(store.load(), night.engine.plan, SOURCES)
+    for row in night.journal:
+        _apply(engine, store, night, row)
+    with create_engine(place.url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("UPDATE incidents SET quiet = NOT quiet"))
+    for states in (OPEN_STATES, ("acknowledged",), ("triggered",)):
+        found = [one.number for one in reads.gravest(states=states).items]
+        assert sorted(found) == sorted(one.number for one in engine.state.incidents.values() if one.state in states)
+    if places.kind == "postgres":  # on SQLite nobody writes beside the one node there is
+        store.load()
+        assert [one.number for one in reads.gravest(states=OPEN_STATES).items] == _listed(engine.state)
+        assert reads.open_by_lane() == _counted(engine.state)
