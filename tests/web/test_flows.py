@@ -163,10 +163,10 @@ def test_where_no_core_counts_what_fires_nobody_is_told_that_nothing_does(site: 
     assert "3 firing." in with_core[0]
     standby = Standby({}, lambda: NOW, paging=True, public_url="")
 
-    async def firing(incident: int = 0) -> Firing:
-        return standby.firing(incident)
+    async def firing(incident: int = 0, newest: int = 0) -> Firing:
+        return standby.firing(incident, newest)
 
-    async def away(incident: int = 0) -> Firing:
+    async def away(incident: int = 0, newest: int = 0) -> Firing:
         raise CoreGone("the core does not answer")
 
     for answers in (firing, away):
