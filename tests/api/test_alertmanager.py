@@ -114,6 +114,18 @@ async def test_a_bad_silence_is_refused_in_the_same_words(world: World, alertman
     assert world.core.asked == []
 
 
+async def test_a_silence_by_negative_matchers_alone_is_taken_by_both(world: World, alertmanager: Alertmanager) -> None:
+    """What Tocsin's own API asks a word for: to Alertmanager a negative matcher says something."""
+    world.core.answer = Result(ok=True, id=LIVE)
+    body = json.dumps(lasting(matchers=[{"name": "a", "value": "b", "isRegex": False, "isEqual": False}])).encode()
+    real = ask(alertmanager.url, "POST", "/api/v2/silences", body)
+    try:
+        assert real[0] == 200 == (await ours(world, "POST", "/api/v2/silences", body))[0]
+    finally:
+        made = json.loads(real[2])["silenceID"]
+        ask(alertmanager.url, "DELETE", f"/api/v2/silence/{made}")
+
+
 async def test_a_body_that_cannot_be_read_is_refused_in_the_same_shape(
     world: World, alertmanager: Alertmanager
 ) -> None:

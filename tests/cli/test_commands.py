@@ -203,7 +203,7 @@ def test_a_silence_is_added_for_a_time_or_until_one(stage: Stage) -> None:
     """Durations are reckoned by the server; the author is $USER unless said."""
     stage.answers["POST /silences"] = (201, silence())
     out = stage.run("silence", "add", "RedisFull", "region=~eu-.*", "--for", "2h", "--comment", "moving").out
-    assert "6f1c5a0e-3c7f-4d6e-9a51-0f5f8a4f7f10" in out
+    assert "6f1c5a0e-3c7f-4d6e-9a51-0f5f8a4f7f10" in out and "3 of the 40 alerts that fire" in out
     stage.run("silence", "add", "a=b", "--until", "2026-11-23T08:00+01:00", "--reason", "x", "--author", "ana")
     assert [asked.body for asked in stage.asked] == [
         {
@@ -214,6 +214,24 @@ def test_a_silence_is_added_for_a_time_or_until_one(stage: Stage) -> None:
         },
         {"matchers": ['a="b"'], "ends_at": "2026-11-23T07:00:00.000Z", "comment": "x", "author": "ana"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"quiet_now": 40}, "everything that fires: all 40 alerts"),
+        ({"quiet_now": 0}, "nothing that fires (40 alerts fire)"),
+        ({"quiet_now": 0, "firing_now": 0}, "nothing (no alert fires)"),
+        ({"quiet_now": None, "firing_now": None}, "not known"),
+        ({"state": "pending", "quiet_now": 0}, "nothing yet: it is still to come"),
+    ],
+)
+def test_a_silence_says_what_it_keeps_quiet(stage: Stage, found: dict[str, Any], said: str) -> None:
+    """How many of those that fire; and the word that everything is meant is sent on."""
+    stage.answers["POST /silences"] = (201, silence(**found))
+    assert said in stage.run("silence", "add", "foo!=bar", "--for", "1h", "--comment", "x", "--everything").out
+    body = stage.asked[0].body
+    assert isinstance(body, dict) and body["everything"] is True
 
 
 @pytest.mark.parametrize(
