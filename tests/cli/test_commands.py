@@ -320,6 +320,15 @@ def test_resolving_an_event_needs_to_know_which(stage: Stage) -> None:
     assert stage.asked[0].body == {"title": "Resolved from the command line", "state": "resolved", "key": "k"}
 
 
+def test_resolving_what_does_not_fire_says_so_and_is_no_failure(stage: Stage) -> None:
+    """A mistyped key is not told that its resolution was taken."""
+    stage.answers["POST /services/inbox/events"] = (202, {"accepted": 1, "not_firing": 1})
+    done = stage.run("send", "--resolve", "--key", "typo")
+    assert (done.code, done.out) == (0, "Nothing that fires for inbox has the key typo: nothing was resolved.\n")
+    assert "has these labels" in stage.run("send", "--resolve", "--label", "a=b").out
+    assert stage.run("send", "--resolve", "--key", "typo", "--json").json["not_firing"] == 1
+
+
 def test_a_new_key_is_three_fields_for_scripts_and_lines_to_paste_for_people(stage: Stage) -> None:
     """`url` is what one pastes into the sender."""
     made = {"id": 4, "key": "SECRET", "url": "https://tocsin.example.com/am/SECRET"}
