@@ -73,7 +73,7 @@ class _Wrong:
 
 
 def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes, Known]) -> Heard:
-    """Read one event or a batch. Never raises. Every event is judged, whatever is ``known``; only the answer asks it."""
+    """Read one event or a batch. Never raises. Every event is judged; only the answer asks what is ``known``."""
     if request.path.rstrip("/") not in ("", PATH):
         return _refused(404, f"there is nothing at {cut(request.path, 256)}; events go to {PATH}")
     if request.method != "POST":
