@@ -182,7 +182,7 @@ async def _save(
     if not meant and matchers and everything(matchers):
         faults["everything"] = (
             "What has no label at all meets all of these, so everything is quiet that they do not except. Name a label "
-            "that what you mean has, or say below that everything is meant."
+            "that what you mean has, or say here that everything is meant."
         )
     if not typed.comment:
         faults["comment"] = "Say why, for whoever finds it at night."
