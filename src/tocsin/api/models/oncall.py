@@ -144,7 +144,10 @@ class SwapIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CoverIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A time somebody on the schedule is wanted for, in place of ``person``; "" where nobody is on call."""
+    """A time somebody on the schedule is wanted for, in place of ``person``.
+
+    With "" where nobody is on call, else in place of whoever asks, who must be on call all of that time.
+    """
 
     schedule: Name
     starts_at: Moment | None = None
