@@ -70,13 +70,20 @@ def test_somebody_is_put_on_call_by_a_form(site: Site, ana: Browserless) -> None
         )
     ]  # fmt: skip
     text = shown(ana.page)
-    assert "It counts. Those concerned are told." in text
+    assert "It counts, but no service pages by this schedule: nobody is called for it." in text
     assert "You and Ben are on call." in text
     assert "Ben on platform-hours: 03:30 to 09:00 cover <b>me</b>" in text
     assert "cover <b>me" not in ana.page
     ana.send("/oncall/overrides/101/cancel")
     assert site.core.asked[-1] == c.CancelOverride(actor="person:ana", id=101)
     assert "Taken back. The plan's layers count again." in shown(ana.page)
+
+
+def test_who_is_put_on_call_where_they_are_already_changes_nothing_and_it_is_said(ana: Browserless) -> None:
+    ana.get("/oncall/new?schedule=shop-primary")
+    times = {"from": "2026-10-21T09:00", "to": "2026-10-21T18:00"}
+    ana.send("/oncall/overrides", kind="override", schedule="shop-primary", person="ana", **times)
+    assert "It counts, and changes nothing: the same people are on call then." in shown(ana.page)
 
 
 def test_whoever_would_be_paged_twice_is_named(site: Site, ana: Browserless) -> None:

@@ -277,6 +277,8 @@ def _idle(one: dict[str, Any]) -> str:
 
 
 def _told(api: Api, one: dict[str, Any], as_json: bool) -> None:
+    for warning in one.get("warnings", ()):  # an older server says none
+        click.echo(show.plain(f"Warning: {warning}."), err=True)
     if as_json:
         show.print_json(one)
         return
