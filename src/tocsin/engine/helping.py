@@ -29,19 +29,26 @@ def unheard(turn: Turn, incident: Incident, row: Page, theirs: Sequence[Page]) -
     who asked for it, and who has the incident. None when one of ``theirs``, the pages of that call to that person, may
     reach them, or all is said.
 
-    One that is tried again has reached nobody yet either, and whoever waits need not wait an hour to know.
+    One that is tried again has reached nobody yet either, nor has a telephone that is called again: whoever waits need
+    not wait for the last try to know, and hears when that was in vain as well.
     """
-    if row.reason is not Reason.ASKED_FOR_HELP or not incident.open or any(one.may_reach for one in theirs):
+    if row.reason is not Reason.ASKED_FOR_HELP or not incident.open or any(_may_reach(one) for one in theirs):
         return None
     tried = any(one.state == "intended" for one in theirs)
-    if tried and row.state == "failed":
-        return None  # said when that one was first refused
+    first = row.rang and sum(one.rang for one in theirs) == 1
+    if tried and row.state == "failed" and not first:
+        return None  # said when that one was first refused, or rang first
     name = turn.plan.names.get(row.person, row.person)
     so_far = "has not reached" if tried else "did not reach"
-    how = "; it is tried again" if tried else ", who did not pick up the telephone" if row.rang else ""
+    how = f"{', who did not pick up the telephone' if row.rang else ''}{'; it is tried again' if tried else ''}"
     waiting = dict.fromkeys(person_of(one) for one in (row.asked_by, incident.acknowledged_by))
     told = tuple(turn.plan.people[key] for key in waiting if key in turn.plan.people and key != row.person)
     return f"The call for help {so_far} {name}{how}", told
+
+
+def _may_reach(row: Page) -> bool:
+    """Whether a call for help left, or is on its first way out, and is none that is made again."""
+    return row.may_reach and not (row.waiting and row.held is Reason.CALLED_AGAIN)
 
 
 def tells_still(row: Page, incident: Incident) -> bool:

@@ -567,7 +567,8 @@ def next_method(turn: Turn, row: Page) -> None:
         return
     theirs = ledger.of_round(turn, row)
     person = turn.plan.people.get(row.person)
-    following = min((one for one in theirs if one.waiting and not one.gathers), key=when, default=None)
+    later = (one for one in theirs if one.waiting and not one.gathers and one.held is not Reason.CALLED_AGAIN)
+    following = min(later, key=when, default=None)
     if person is not None and following is None:
         used = {one.contact for one in theirs}
         fresh = next((one for one in methods.able(turn, row.person) if one.id not in used), None)

@@ -328,6 +328,8 @@ def acknowledge(
     length = say_duration(-(-hold // SECOND) * SECOND)  # a request for six days is a moment old when it is decided
     turn.enter(incident.number, f"{what} for {length}{because}", reason, actor)
     paging.withdraw(turn, incident)
+    if person_of(actor):  # who was asked for help and takes it instead needs no call for that any more
+        paging.withdraw(turn, incident, person=person_of(actor), kinds=("help",))
     paging.tell(turn, incident)
     turn.save_incident(incident)
 
