@@ -6,8 +6,9 @@ import pytest
 
 from tests.engine.test_calls import LIA, MAIL, ZOE, alone, says
 from tests.engine.test_calls import PLAN as LIA_FIRST
-from tests.engine.world import World
+from tests.engine.world import START, World
 from tocsin.engine.commands import Acknowledge, AddResponders
+from tocsin.kernel.instant import MINUTE
 from tocsin.pages.ledger import Page, Receipt
 
 PLAN = LIA_FIRST.replace(b"page: lia", b"page: zoe")
@@ -67,7 +68,8 @@ def test_a_call_for_help_is_made_again_as_a_page_is_and_who_waits_hears_of_it_tw
     world.at("50m")
     assert left(world, "help") == [("0s", "lia", LIA), ("100s", "lia", LIA), ("200s", "lia", LIA)], "three in all"
     assert unheard(world)[1:] == ["The call for help did not reach Lia, who did not pick up the telephone"]
-    assert [row.title.partition(":")[0] for row in world.rows(1, "zoe") if row.kind == "notice"] == unheard(world)
+    told = [row.title.partition(":")[0] for row in world.rows(1, "zoe") if row.kind == "notice" and row.left]
+    assert told == unheard(world), "and not that nobody answered, besides"
     assert (world.incident(1).state, world.incident(1).acknowledged_by) == ("acknowledged", "person:zoe")
     alone(world)
 
@@ -97,6 +99,50 @@ def test_nobody_is_called_again_who_comes_to_help_nor_for_what_is_over(how: str)
     world.at("2h")
     assert [one for one in left(world, "help") if one[2] == LIA] == [("0s", "lia", LIA)]
     alone(world)
+
+
+NOBODY = "Lia has not answered the call for help in 10 min: incident #1, Down checkout"
+
+
+def silence(world: World) -> list[str]:
+    """What was said of that nobody came: whom to, and when."""
+    rows = [row for row in world.rows(1) if row.reason == "help_unanswered" and row.left]
+    return [f"{row.person} {((row.left_at or 0) - START) // MINUTE}m {row.title}" for row in rows]
+
+
+def test_who_waits_is_told_when_nobody_has_answered_in_time() -> None:
+    world = asked(World(PLAN), mail=True)
+    (promise,) = (row for row in world.rows(1, "zoe") if row.reason == "help_unanswered")
+    assert (promise.state, promise.held, promise.not_before) == ("intended", "help_awaited", START + 30 * MINUTE)
+    rings_out(world, "20m40s")
+    assert world.asked(Acknowledge(actor="person:zoe", incident=1)).ok, "she goes on having it, and waiting"
+    world.at("29m")
+    assert silence(world) == []
+    world.at("50m")
+    assert [one.partition(":")[0] for one in silence(world)] == ["zoe 30m " + NOBODY.partition(":")[0]]
+    alone(world)
+
+
+@pytest.mark.parametrize("how", ["comes", "takes it", "over"])
+def test_who_is_helped_is_not_told_that_nobody_comes(how: str) -> None:
+    world = asked(World(PLAN), mail=True)
+    world.at("25m")
+    mail = next(row for row in world.rows(1, "lia") if row.channel == "email")
+    if how == "over":
+        world.resolves("Down", service="checkout")
+    else:
+        world.asked(Acknowledge(actor="person:lia", incident=1, page=mail.id if how == "comes" else 0))
+    world.at("50m")
+    assert silence(world) == []
+    alone(world)
+
+
+def test_who_asks_anew_hears_of_it_once() -> None:
+    world = asked(World(PLAN), mail=True)
+    world.at("25m")
+    world.asked(AddResponders(actor="person:zoe", incident=1, targets=("person:lia",)))
+    world.at("50m")
+    assert [one.partition(" Lia")[0] for one in silence(world)] == ["zoe 35m"]
 
 
 def test_who_answered_while_it_rang_is_not_called_again() -> None:

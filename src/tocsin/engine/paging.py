@@ -197,20 +197,23 @@ def notice(
     urgency: str = "high",
     lines: tuple[str, ...] = (),
     together: Instant | None = None,
+    unless: Instant | None = None,
     incident: int = 0,
 ) -> Page:
     """Tell a person something that nobody has to answer, by their first method unless told by which.
 
     One of low urgency goes by their rules for that, and waits for their morning. ``together``: until then it waits for
-    others like it. ``incident``: whoever has that must hear this; what one method does not take goes by their next.
+    others like it; ``unless``: until then for somebody who comes to help. ``incident``: whoever has that must hear
+    this; what one method does not take goes by their next.
     """
     planned = methods.planned(turn, person.key, urgency)[0]
     if contact is not None:
         planned = Planned(contact, contact.channel, contact.address, 0)
     quiet = methods.morning(turn, person) if urgency == "low" else None
     about = About(incident, title, reason, kind="notice", urgency=urgency)
-    held = Reason.QUIET_HOURS if quiet is not None else Reason.TOLD_TOGETHER if together is not None else None
-    row = row_of(turn, person.key, planned, about, quiet or together or turn.now, held, silence=silence)
+    held = Reason.TOLD_TOGETHER if together is not None else Reason.HELP_AWAITED if unless is not None else None
+    held = Reason.QUIET_HOURS if quiet is not None else held
+    row = row_of(turn, person.key, planned, about, quiet or together or unless or turn.now, held, silence=silence)
     row.lines = lines
     _hand_over(turn, row)
     return row
@@ -261,7 +264,8 @@ def withdraw(
     Where paging only rests for a while, nothing is withdrawn: see ``paused``.
     """
     for row in ledger.rows(turn, incident.number):
-        if row.state == "intended" and row.kind in kinds and person in ("", row.person):
+        kind = "help" if row.reason is Reason.HELP_UNANSWERED else row.kind  # who waits for that still does
+        if row.state == "intended" and kind in kinds and person in ("", row.person):
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
 
 
@@ -590,7 +594,7 @@ def next_method(turn: Turn, row: Page) -> None:
         due(turn, following)
         return
     if row.kind == "notice" and incident is not None and not any(one.may_reach for one in theirs):
-        if row.reason is not Reason.HELP_UNHEARD:
+        if row.reason not in helping.TOLD:
             anew.untold(turn, incident, "Whoever has it could not be told")
         return
     if incident is not None and (unheard := helping.unheard(turn, incident, row, theirs)) is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tocsin.access.actors import called, person_of
-from tocsin.engine import anew, answering, calling, choosing, holding, methods, paging
+from tocsin.engine import anew, answering, calling, choosing, helping, holding, methods, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident, Snoozed
@@ -328,8 +328,7 @@ def acknowledge(
     length = say_duration(-(-hold // SECOND) * SECOND)  # a request for six days is a moment old when it is decided
     turn.enter(incident.number, f"{what} for {length}{because}", reason, actor)
     paging.withdraw(turn, incident)
-    if person_of(actor):  # who was asked for help and takes it instead needs no call for that any more
-        paging.withdraw(turn, incident, person=person_of(actor), kinds=("help",))
+    helping.came(turn, incident, person_of(actor))
     paging.tell(turn, incident)
     turn.save_incident(incident)
 
