@@ -528,6 +528,19 @@ async def test_a_bare_ack_in_a_chat_is_about_nothing_that_came_after_it(door: Do
     assert (await door.answers.take("email", known)).said == "You have incident #1."
 
 
+async def test_a_bare_ack_in_a_chat_answers_all_that_one_message_told_of(door: Door) -> None:
+    """Whichever of its pages the chat knows the message by."""
+    world = door.runs().world
+    for number in range(5):
+        world.at(f"{number + 1}s").fires("Slow", job="search", region=str(number))
+    door.at("2m")
+    last = [row for row in world.engine.state.pages.values() if row.address == "ana@shop.example"][-1]
+    assert last.bundle not in (0, last.id) and world.engine.state.pages[last.bundle].incident != last.incident
+    taken = await door.answers.take("email", bare(door, "w1", last.id))
+    assert taken.ok, taken.said
+    assert world.incident(last.incident).state == "acknowledged"
+
+
 async def test_what_was_written_in_a_chat_while_tocsin_was_down_is_for_the_newest_page(door: Door) -> None:
     """Nothing is known of what was said before it began. What is written later is asked about."""
     world = door.world

@@ -36,12 +36,13 @@ def unheard(turn: Turn, incident: Incident, row: Page, theirs: Sequence[Page]) -
     reach them, or all is said.
 
     One that is tried again has reached nobody yet either, nor has a telephone that is called again: whoever waits need
-    not wait for the last try to know, and hears when that was in vain as well.
+    not wait for the last try to know, and hears when that was in vain as well. When it was the last hope, what was to be
+    said of silence is not said besides.
     """
     if row.reason is not Reason.ASKED_FOR_HELP or not incident.open or any(_may_reach(one) for one in theirs):
         return None
     tried = any(one.state == "intended" for one in theirs)
-    first = row.rang and sum(one.rang for one in theirs) == 1
+    first = row.rang and sum(one.rang and one.contact == row.contact for one in theirs) == 1
     if tried and row.state == "failed" and not first:
         return None  # said when that one was first refused, or rang first
     name = turn.plan.names.get(row.person, row.person)

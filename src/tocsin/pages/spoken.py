@@ -62,9 +62,12 @@ def answered_by_yes(said: Sequence[Saying], waiting: Sequence[Page]) -> Page | N
 def asks_alone(said: Sequence[Saying], answered: Page, later: Sequence[int], pages: Mapping[int, Page]) -> bool:
     """Whether all that was ``said`` lately asks for the page that words were taken for, or for another of its incident.
 
-    ``later``: pages that came after the words, which cannot be about them.
+    A message that told of several asks for each of them. ``later``: pages that came after the words, which cannot be
+    about them.
     """
     those = [pages.get(one.page) for one in said if one.page not in later]
+    message = answered.bundle or answered.id
     return bool(those) and all(
-        page is not None and page.kind in ASKING and page.incident == answered.incident for page in those
+        page is not None and page.kind in ASKING and (page.incident == answered.incident or page.id == message)
+        for page in those
     )
