@@ -36,8 +36,8 @@ def unheard(turn: Turn, incident: Incident, row: Page, theirs: Sequence[Page]) -
     reach them, or all is said.
 
     One that is tried again has reached nobody yet either, nor has a telephone that is called again: whoever waits need
-    not wait for the last try to know, and hears when that was in vain as well. When it was the last hope, what was to be
-    said of silence is not said besides.
+    not wait for the last try to know, and hears when that was in vain as well. When it was the last hope, what was to
+    be said of silence is not said besides.
     """
     if row.reason is not Reason.ASKED_FOR_HELP or not incident.open or any(_may_reach(one) for one in theirs):
         return None
