@@ -152,6 +152,15 @@ def test_what_is_wrong_is_said_where_it_was_written(ana: Browserless, fields: di
     assert '<option value="ben" selected>' in answer.text
 
 
+def test_whose_place_is_asked_where_one_chooses_it(site: Site, ana: Browserless) -> None:
+    asks = "In that time ana and ben are on call by shop-primary: say whose place is to be taken"
+    site.core.answer = c.Result(ok=False, code="invalid", message=asks, field="person")
+    assert ">a gap, else mine</option>" in ana.get("/oncall/new?kind=cover&schedule=shop-primary").text
+    answer = ana.send("/oncall/overrides", **{"from": "2026-10-21T09:00", "to": "2026-10-31T18:00"})
+    assert answer.status_code == 400
+    assert asks in shown(answer.text)
+
+
 def test_shifts_are_swapped_when_the_other_agrees(site: Site, ana: Browserless) -> None:
     page = ana.get("/oncall/new?kind=swap&schedule=shop-primary").text
     mine = re.findall(r'<option value="(ana\|[0-9|]+)"', page)[0]

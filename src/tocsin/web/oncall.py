@@ -298,9 +298,9 @@ async def make_override(request: Request[Any, Any, Any], faces: Faces, who: Who)
         except Problem as problem:
             if problem.status not in (400, 403, 404, 409):
                 raise
-            field = {"starts_at": "from", "ends_at": "to", "other": "back", "back_starts_at": "back"}.get(
-                problem.field, problem.field
-            )
+            named = {"starts_at": "from", "ends_at": "to", "other": "back", "back_starts_at": "back"}
+            named |= {"person": "instead_of"} if isinstance(command, AskCover) else {}
+            field = named.get(problem.field, problem.field)
             known = ("from", "to", "person", "instead_of", "schedule", "back", "reason")
             faults[field if field in known else ""] = problem.detail.removeprefix(f"{problem.field}: ")
         else:
