@@ -19,8 +19,10 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import HOUR, Duration, Instant, from_datetime, say_duration, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
+from tocsin.playbooks.guards import quiet
 from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS, Manifest
+from tocsin.playbooks.run import MOST_SAID, Run
 from tocsin.playbooks.targets import Unbound, bind
 from tocsin.playbooks.trust import Standing
 
@@ -70,7 +72,13 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
     if incident is not None:
         run.whole = about.for_all(turn, incident, run)
         answering.record(turn, incident, run)
-    return Result(ok=True, reason=Reason.PLAYBOOK_RUNS, id=str(run.number))
+    return Result(ok=True, reason=Reason.PLAYBOOK_RUNS, id=str(run.number), message=_beside(turn, run))
+
+
+def _beside(turn: Turn, run: Run) -> str:
+    """What a person has to know who has a run begin where another one watches its fix, or asks."""
+    others = (one for one in guarding.beside(turn, run) if not one.works)
+    return " ".join(quiet(one, run, turn.plan.bindings) for one in others)[:MOST_SAID]
 
 
 def _labels_meant(
