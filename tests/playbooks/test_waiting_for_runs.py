@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -99,7 +100,12 @@ def two(*playbooks: Callable[..., None], takes: str = "2s", **more: Any) -> Wait
 def seen_at(world: Waits, what: Callable[[], object]) -> list[object]:
     """What is so a second into the fix."""
     found: list[object] = []
-    world.midst.append(lambda: (world.passing(world.now + SECOND), found.append(what())))
+
+    def look() -> None:
+        world.passing(world.now + SECOND)
+        found.append(what())
+
+    world.midst.append(look)
     return found
 
 
@@ -166,7 +172,7 @@ def test_several_have_their_turn_in_the_order_they_came_one_at_a_time() -> None:
     world = Waits(looks, plan=APART)
     world.takes = "2s"
     for region in "abc":
-        world.midst.append(lambda region=region: world.full_of("cart", region=region))
+        world.midst.append(partial(world.full_of, "cart", region=region))
     world.full_of("cart", region="first")
     for minute, region in enumerate(("first", "a", "b", "c")):
         assert [len(world.waits(one + 1)) for one in range(4)] == [0] * (minute + 1) + [1] * (3 - minute)
@@ -317,7 +323,8 @@ def test_a_person_is_never_kept_by_a_watch_and_always_by_a_run_that_works() -> N
     world.until("1m").full["main"] = 97
     begun = world.by_hand()
     assert begun.ok and world.run(1).spoilt_by == int(begun.id)
-    assert begun.message.startswith("Run 1 of fixes watches what it fixed on cart/main, which is pay/main too")
+    told = world.run(int(begun.id)).findings[0]
+    assert told.startswith("Run 1 of fixes watches what it fixed on cart/main, which is pay/main too: its watch says")
     world.until("90s").full["main"] = 97
     assert world.by_hand("cart", incident=1).ok, "for its own incident too"
     world.over_of("cart").until("9m")

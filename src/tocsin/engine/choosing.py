@@ -113,23 +113,17 @@ def _go_on(turn: Turn, incident: Incident) -> None:
         queuing.stop_waiting(turn, incident)
         return
     busy = holding.busy(turn, incident)
-    if incident.number in turn.state.waiting:
-        queuing.stop_waiting(turn, incident, but=_still_wanted(turn, incident, busy))
+    if incident.number in turn.state.waiting:  # for others: not while it would wait for the incident's own run first
+        queuing.stop_waiting(turn, incident, but=() if busy is not None else _still_wanted(turn, incident))
     if busy is not None or not _begin_next(turn, incident):
         _leave(turn, incident)
 
 
-def _still_wanted(turn: Turn, incident: Incident, busy: Run | None) -> set[str]:
-    """The keys of what waits rightly: whose turn it is with an alert that is heard. While another of the incident's
-    runs works nothing is begun, and what would be then waits for nobody else.
-    """
+def _still_wanted(turn: Turn, incident: Incident) -> set[str]:
+    """The keys of what waits rightly: whose turn it is with an alert that is heard."""
     chains = about.wanting(turn, incident, [key for key, work in incident.works.items() if work.waiting])
     turns = ((_turn_of(incident, chain), ids) for chain, ids in chains.items())
-    keys = {wish.key for wish, ids in turns if wish is not None and next(_heard(turn, incident, ids), None) is not None}
-    if busy is not None:
-        live = {run.number for run in holding.awaited(turn, incident)}
-        keys = {key for key in keys if (work := incident.works.get(key)) is not None and work.awaits in live}
-    return keys
+    return {wish.key for wish, ids in turns if wish is not None and next(_heard(turn, incident, ids), None) is not None}
 
 
 def _undone(incident: Incident, key: str) -> bool:

@@ -17,7 +17,7 @@ from tocsin.engine.wanted import key_of
 from tocsin.incidents.incident import Incident, Work
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import waits_for
+from tocsin.playbooks.guards import quiet, waits_for
 from tocsin.playbooks.remembered import newest_begun
 from tocsin.playbooks.run import WATCH, Run
 
@@ -95,6 +95,13 @@ def _fixed_by(turn: Turn, run: Run, incident: Incident) -> Run | None:
 
 
 # -- a change, and who is beside it ------------------------------------------------------------------------------------
+
+
+def say_who_is_beside(turn: Turn, run: Run) -> None:
+    """Tell a person, who has a run begin, whose watch or question there is worth nothing once it changes something."""
+    for other in guarding.beside(turn, run):
+        if not other.works:
+            run.find(quiet(other, run, turn.plan.bindings))
 
 
 def changes_here(turn: Turn, run: Run) -> None:

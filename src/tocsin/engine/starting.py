@@ -12,17 +12,15 @@ from cronsim import CronSim
 
 from tocsin.access.actors import called
 from tocsin.access.credentials import may
-from tocsin.engine import about, answering, choosing, commands, guarding, holding, standings
+from tocsin.engine import about, answering, choosing, commands, guarding, holding, queuing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import HOUR, Duration, Instant, from_datetime, say_duration, to_datetime
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks import trust
-from tocsin.playbooks.guards import quiet
 from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import RUNGS, Manifest
-from tocsin.playbooks.run import MOST_SAID, Run
 from tocsin.playbooks.targets import Unbound, bind
 from tocsin.playbooks.trust import Standing
 
@@ -68,17 +66,12 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
         return commands.refuse("conflict", f"Not now: {no.why}")
     if may(command.role, manifest.trust.approve):
         run.approved_by, run.approved_all = command.actor, True
+    queuing.say_who_is_beside(turn, run)
     answering.begin(turn, run, incident if incident is not None and incident.state == "triggered" else None)
     if incident is not None:
         run.whole = about.for_all(turn, incident, run)
         answering.record(turn, incident, run)
-    return Result(ok=True, reason=Reason.PLAYBOOK_RUNS, id=str(run.number), message=_beside(turn, run))
-
-
-def _beside(turn: Turn, run: Run) -> str:
-    """What a person has to know who has a run begin where another one watches its fix, or asks."""
-    others = (one for one in guarding.beside(turn, run) if not one.works)
-    return " ".join(quiet(one, run, turn.plan.bindings) for one in others)[:MOST_SAID]
+    return Result(ok=True, reason=Reason.PLAYBOOK_RUNS, id=str(run.number))
 
 
 def _labels_meant(

@@ -157,7 +157,7 @@ def quiet(by: Run, run: Run, targets: Targets) -> str:
     then = "is withdrawn" if by.state == "asking" else "says nothing of it any more"
     what = "question" if by.state == "asking" else "watch"
     on = _both(by, run, targets) or f"{by.service}"
-    return f"Run {by.number} of {by.playbook} {_does(by)} {on}: its {what} {then} once this one changes something."
+    return f"Run {by.number} of {by.playbook} {_does(by)} {on}: its {what} {then} once this one changes something"
 
 
 def _does(run: Run) -> str:
