@@ -80,7 +80,7 @@ def test_two_services_change_one_system_one_after_the_other() -> None:
     said = "run 1 of one-by-one, which watches what it fixed on cart/main, which is pay/main too"
     assert work.why == f"one-by-one waits for {said}" and world.pages == []
     shown = weigh(world.engine.state, world.engine.plan, world.now, "pay", "one-by-one")
-    held = "run 1 of one-by-one works on cart/main, which is pay/main too"
+    held = said.replace(", which watches", " watches")
     assert shown is not None and shown.each[0].left[0].no == held, "what is shown is what keeps it"
     world.full_of("cart", "two")
     assert world.outcomes == ["watching", "watching"], "the other system is another one"

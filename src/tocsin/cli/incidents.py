@@ -230,8 +230,8 @@ CODE_COLUMNS = (show.Column("Target"), show.Column("Playbook"), show.Column("Run
 def _work(work: dict[str, Any]) -> show.Row:
     outcome = str(work["outcome"] or "under way").replace("_", " ")
     why = str(work["why"]).removeprefix("handed over: ") if work["outcome"] != "verified" else ""
-    if work["until"]:
-        return (*_where(work), f"{why}, at most until {time(work['until'])}")
+    if (until := show.moment(work["until"])) is not None:
+        return (*_where(work), f"{why}, at most until {stamp(until)}")
     return (*_where(work), f"{outcome}: {why}" if why else outcome)
 
 

@@ -437,7 +437,16 @@ def deafened(turn: Turn, length: Duration, moved: Duration) -> None:
         if any(run.state == "watching" for run in holding.at_work(turn, incident)):
             release(turn, incident)
     for number in sorted(turn.state.waiting):
-        turn.touch(number)
+        incident = turn.state.incidents[number]
+        incident.works = {key: _given_time(turn, work, length) for key, work in incident.works.items()}
+        release(turn, incident)
+
+
+def _given_time(turn: Turn, work: Work, length: Duration) -> Work:
+    """What another run had fixed has so much longer to end, too. What waits follows the run that it waits for."""
+    if not work.pages_until or work.waiting:
+        return work
+    return replace(work, pages_until=max(work.pages_until + length, turn.now + AFTER_DEAFNESS))
 
 
 def hold_over(turn: Turn, incident: Incident) -> None:

@@ -24,6 +24,7 @@ from tocsin.playbooks.targets import Unbound, bind
 from tocsin.playbooks.trust import Climb
 
 DOING = {"running": "runs", "asking": "asks", "watching": "watches its fix"}
+"""What a run does that lives. Only the first keeps a person, too."""
 MOST_SHOWN = 20
 """So many targets' guards are measured for one question: more are a question of their own."""
 

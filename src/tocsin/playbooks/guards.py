@@ -141,7 +141,7 @@ def locked(by: Run, run: Run, targets: Targets) -> Blocked:
     """Another run holds what this one would."""
     both = _both(by, run, targets)
     if both:
-        return Blocked(Reason.GUARD_LOCK, f"run {by.number} of {by.playbook} works on {both}")
+        return Blocked(Reason.GUARD_LOCK, f"run {by.number} of {by.playbook} {_does(by)} {both}")
     return Blocked(Reason.GUARD_LOCK, f"run {by.number} of it is under way")
 
 

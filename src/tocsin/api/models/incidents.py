@@ -232,9 +232,14 @@ def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
         "plan": one.plan,
         "code": [
             PublishedWork(
-                each.playbook, list(each.targets), each.run, each.outcome, each.why,
-                each.awaits, format_rfc3339(each.until) if each.waiting else None,
-            )  # fmt: skip
+                playbook=each.playbook,
+                targets=list(each.targets),
+                run=each.run,
+                outcome=each.outcome,
+                why=each.why,
+                awaits=each.awaits,
+                until=format_rfc3339(each.until) if each.waiting else None,
+            )
             for each in one.works.values()
         ],
         "code_lifted": word(one.lifted or (Reason.PEOPLE_CALLED if one.called and one.works else None)),
