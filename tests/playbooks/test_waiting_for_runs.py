@@ -143,8 +143,28 @@ def test_when_the_first_is_handed_over_the_second_is_judged_by_what_is_so_then()
     world.after_drain = 95
     world.full_of("cart")
     assert world.run(1).outcome == "handed_over" and world.run(2).rung == "act", "trust is each service's"
-    assert world.run(2).outcome == "handed_over" and world.run(2).started_at == world.run(1).ended_at
+    assert world.run(2).state == "asking" and world.run(2).started_at == world.run(1).ended_at
+    assert "It asks because run 1 left main in the midst of a change that nothing verified" in world.run(2).findings
     assert {number for number, *_ in ((page[2],) for page in world.pages)} == {1, 2}
+
+
+def test_what_was_cut_off_in_its_fix_is_not_done_again_by_the_one_that_waited() -> None:
+    @playbook(name="once", answers=FULL, trust=trust(start="act"))
+    def once(run: Run, pump: Pump) -> None:
+        run.fix(kick, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    whole = two(once)
+    whole.full_of("cart")
+    cut = set()
+    for point in range(1, whole.carrier.points + 1):
+        world = two(once)
+        world.carrier.kill_at = point
+        world.full_of("cart")
+        if world.run(1).outcome == "handed_over" and 2 in world.engine.state.incidents:
+            cut.add(point)
+            assert len(world.done) <= 1 and world.run(2).state == "asking", point
+    assert cut
 
 
 def test_a_guard_that_says_no_once_the_lock_is_free_has_a_person_called() -> None:
@@ -208,6 +228,25 @@ def test_its_own_time_bounds_it_too() -> None:
 
 
 # -- what happens while it waits ---------------------------------------------------------------------------------------
+
+
+def test_a_shorter_time_to_wait_for_code_counts_at_once() -> None:
+    world = two()
+    world.full_of("cart").until("1m")
+    assert world.pages == []
+    world.put_in_force(world.text.replace("  pay:\n", "  pay:\n    wait for code: 30s\n").encode())
+    assert [page[2] for page in world.pages] == [2] and world.waits(2)
+
+
+def test_what_another_run_fixed_has_longer_to_end_when_nothing_could_be_heard() -> None:
+    world = Waits(fixes, kicks)
+    world.full_of("cart").fires("Stuck", instance="one", of="pay")
+    until = world.incident(2).hold_until
+    world.until("1m").apply(Deaf(world.now, world.now))
+    world.now += 4 * MINUTE
+    world.apply(Deaf(world.now - 4 * MINUTE, world.now))
+    assert until is not None and world.incident(2).hold_until == until + 4 * MINUTE
+    world.is_whole()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ QUIET = {
     "clearing": "clearing",
     "playbook_runs": "code is on it",
     "playbook_verified": "fixed, watching",
-    "waits_for_run": "code waits its turn",
+    "waits_for_run": "code waits",
 }
 """How a triggered incident stands for which nobody is paged for a while, in the words of the web."""
 

@@ -150,10 +150,13 @@ def left_in_midst(turn: Turn) -> dict[str, int]:
 
 
 def in_doubt(turn: Turn, run: Run) -> Run | None:
-    """The run of the same incident that left something in the midst of a change, the newest of them."""
-    numbers = sorted(turn.state.in_midst, reverse=True) if run.incident else ()
-    others = (turn.state.runs[number] for number in numbers)
-    return next((one for one in others if one.incident == run.incident and _stands(turn, one)), None)
+    """The run that left something of the same incident, or of whichever the same system, in the midst of a change: the
+    newest of them.
+    """
+    locks = frozenset(turn.plan.bindings.alike(run.locks))
+    others = (turn.state.runs[number] for number in sorted(turn.state.in_midst, reverse=True))
+    near = (one for one in others if one.incident == run.incident or not locks.isdisjoint(one.locks))
+    return next((one for one in near if one.incident and _stands(turn, one)), None)
 
 
 def _stands(turn: Turn, run: Run) -> bool:
