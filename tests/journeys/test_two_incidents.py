@@ -131,7 +131,7 @@ def test_the_second_waits_through_a_kill_and_nobody_is_called(server: TocsinServ
     assert got(server, "/pages")["items"] == [], "nobody was called"
 
     tells(server, key, "Short", "files")
-    asks = int(eventually(lambda: code(server, 3).get("run"), what="a question"))
+    asks = int(eventually(lambda: code(server, 3).get("run"), what="a question") or 0)
     eventually(lambda: got(server, f"/runs/{asks}")["state"] == "asking", what="it to ask")
     (tmp_path / "note").unlink()
     tells(server, key, "Missing", "other")

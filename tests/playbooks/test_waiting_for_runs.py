@@ -407,7 +407,9 @@ def test_the_same_playbook_asks_once_about_a_system() -> None:
     on = "cart/main, which is pay/main too"
     assert world.waits(2) == [f"asks waits for run 1 of asks, which asks before it changes {on}"]
     assert world.waits(2)[0] in world.incident(2).tried
+    seen = seen_at(world, lambda: world.waits(2))
     assert world.says(1, "yes").ok and world.run(1).state == "watching"
+    assert seen == [[f"asks waits for run 1 of asks, which works on {on}"]], "it has its answer"
     world.over_of("pay", name="Odd").over_of("cart", name="Odd").until("10m")
     assert world.outcomes == ["verified"] and not world.incident(2).open
     world.is_whole()
