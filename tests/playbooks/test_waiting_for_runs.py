@@ -227,6 +227,36 @@ def test_its_own_time_bounds_it_too() -> None:
     assert "Pages have waited 1 min for the turn of brief, and wait no longer" in world.incident(2).tried
 
 
+def slow_look(world: Waits, takes: str) -> None:
+    """The next look takes its time."""
+    see, waits = world.carrier.instead[level.name], [takes]
+
+    def looks(pump: Pump) -> object:
+        if waits:
+            world.passing(world.now + parse_duration(waits.pop()))
+        return see(pump)
+
+    world.carrier.instead[level.name] = looks
+
+
+def test_when_the_other_is_late_it_has_its_turn_in_that_instant_and_nobody_is_called_for_it() -> None:
+    world = Waits(fixes)
+    slow_look(world, "6m")
+    seen = world.carrier.instead[level.name]
+
+    def looks(pump: Pump) -> object:
+        if len(world.engine.state.incidents) == 1:
+            world.full_of("pay")
+        return seen(pump)
+
+    world.carrier.instead[level.name] = looks
+    world.full_of("cart")
+    assert world.run(1).outcome == "handed_over"
+    assert world.run(2).incident == 2 and world.run(2).started_at == world.run(1).ended_at == world.run(1).deadline
+    assert world.incident(2).lifted is None and [page[2] for page in world.pages] == [1, 1]
+    assert world.run(2).state == "watching"
+
+
 # -- what happens while it waits ---------------------------------------------------------------------------------------
 
 
@@ -352,6 +382,22 @@ def test_what_is_heard_long_after_a_fix_held_is_new_trouble_and_does_not_wait_fo
     assert world.done == ["drain", "drain"] and world.run(1).spoilt_by == 2 and world.pages == []
 
 
+def test_what_is_watched_rests_from_when_it_held() -> None:
+    rests: list[Guard] = [cooldown("10m")]
+
+    @playbook(name="calm", answers=FULL, trust=trust(start="act"), guards=rests)
+    def calm(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Waits(calm)
+    world.full_of("cart").until("3m").full_of("pay")
+    assert world.done == ["drain"] and [page[2] for page in world.pages] == [2]
+    why = "its last change was less than 10 min ago; 7 min left"
+    assert world.incident(2).works["calm main"].why == why
+    assert world.by_hand(name="calm").message == f"Not now: {why}"
+
+
 def test_a_person_is_never_kept_by_a_watch_and_always_by_a_run_that_works() -> None:
     world = Waits(fixes)
     world.takes = "2s"
@@ -374,8 +420,8 @@ def test_a_person_is_never_kept_by_a_watch_and_always_by_a_run_that_works() -> N
 # -- a question --------------------------------------------------------------------------------------------------------
 
 
-def asks_first() -> Waits:
-    @playbook(name="asks", answers=['alertname="Odd"'], trust=trust(start="ask", within="30m"))
+def asks_first(**said: Any) -> Waits:
+    @playbook(name="asks", answers=['alertname="Odd"'], trust=trust(start="ask", **{"within": "30m"} | said))
     def asks(run: Run, pump: Pump) -> None:
         run.look(level, pump)
         run.fix(drain, pump)
@@ -430,3 +476,14 @@ def test_a_yes_is_not_taken_while_another_run_works_there() -> None:
     assert [one.code for one in answers] == ["conflict"] and world.done == ["kick"]
     assert answers[0].message.startswith("Not now: run 2 of kicks works on pay/main")
     assert world.run(3).state == "asking" and world.run(3).incident == 1
+
+
+def test_what_nobody_answered_is_no_yes_while_another_run_works_there() -> None:
+    world = asks_first(within="1m", default="yes")
+    world.until("50s")
+    slow_look(world, "30s")
+    world.full_of("pay", name="Stuck")
+    assert world.run(1).outcome == "overtaken" and world.run(1).ended_at == world.run(1).started_at + MINUTE
+    assert world.done == ["kick"] and world.run(3).incident == 1 and world.run(3).state == "asking"
+    world.until("10m")
+    assert world.done == ["kick", "drain"], "nobody works there any more"

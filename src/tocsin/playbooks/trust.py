@@ -126,9 +126,9 @@ def ended(manifest: Manifest, standing: Standing, run: Run, now: Instant) -> Rea
     """Take what a run came to as evidence. Returns why the rung changed, None when it did not.
 
     A run of code that has been changed meanwhile says nothing about the code there is now; nor does one of which a
-    person did a part, or beside whose fix another change was made.
+    person did a part.
     """
-    if run.meaning != standing.meaning or run.helped or run.spoilt_by:
+    if run.meaning != standing.meaning or run.helped:
         return None
     if run.failed and run.rung in ("ask", "act"):
         standing.failed += 1
