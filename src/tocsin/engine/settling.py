@@ -19,6 +19,7 @@ from tocsin.engine import (
     holding,
     methods,
     paging,
+    queuing,
     releasing,
 )
 from tocsin.engine.state import Members
@@ -45,6 +46,8 @@ def settle(turn: Turn, incident: Incident) -> None:
         return
     choosing.tend(turn, incident)
     members = turn.members(incident)
+    if incident.number in turn.state.waiting and (incident.state != "triggered" or not members.loud):
+        queuing.stop_waiting(turn, incident)
     if not members.firing:
         _clear(turn, incident)
         return
@@ -366,6 +369,7 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
         incident.snoozed_until = turn.now + snooze
         incident.snoozed = put_off(turn, incident)
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
+    queuing.stop_waiting(turn, incident)
     answering.incident_over(turn, incident, choosing.put_off(turn, incident) if snooze is not None else ())
     paging.withdraw(turn, incident, kinds=("page", "copy", "help", "notice"))
     following.tell(turn, incident)
