@@ -261,6 +261,26 @@ def test_when_the_other_is_late_it_has_its_turn_in_that_instant_and_nobody_is_ca
     world.is_whole()
 
 
+def test_a_schedules_run_that_is_late_is_told_of_also_when_an_incident_waits_for_it() -> None:
+    """The incident's own time comes up first, and no open incident hears of that run."""
+
+    @playbook(name="nightly", answers=['alertname="Never"'], trust=trust(start="act"), schedule="1 3 * * *")
+    def nightly(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Waits(nightly, kicks)
+    world.takes = "6m"
+    world.midst.append(lambda: world.full_of("pay", name="Stuck"))
+    world.until("20m")
+    late = world.run(1)
+    assert (late.by, late.service, late.outcome) == ("schedule", "cart", "handed_over")
+    told = world.incident(late.incident)
+    assert told.service == "cart" and told.title.startswith("nightly could not finish: it did not end within 5 min")
+    assert told.number in [page[2] for page in world.pages]
+    assert world.run(max(world.written)).playbook == "kicks"
+
+
 # -- what happens while it waits ---------------------------------------------------------------------------------------
 
 

@@ -403,6 +403,14 @@ def _hands_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_O
         failing.tell(turn, run, why)
 
 
+def ring_those_of(turn: Turn, incident: Incident) -> None:
+    """The time that an incident's pages wait is over: first, what they wait for and that is due in this instant too."""
+    for run in (*holding.at_work(turn, incident), *holding.awaited(turn, incident)):
+        due = run.due() if run.state in ("running", "watching") else None
+        if due is not None and due <= turn.now:
+            ring(turn, run)
+
+
 def ring(turn: Turn, run: Run) -> None:
     """Time has come for a run."""
     if run.state == "ended":
