@@ -303,6 +303,16 @@ def test_what_another_run_fixed_has_longer_to_end_when_nothing_could_be_heard() 
     world.is_whole()
 
 
+def test_what_had_its_time_to_end_has_no_other_however_often_tocsin_starts_again() -> None:
+    world = Waits(fixes, kicks)
+    world.full_of("cart").fires("Stuck", instance="one", of="pay")
+    world.until("1m").silences('of="pay"', for_="3h")
+    world.over_of("cart").until("3h").comes_back(30 * SECOND)
+    assert world.incident(2).hold_until is None
+    world.until("3h2m")
+    assert [page[:3:2] for page in world.pages if page[2] == 2] == [("10860s", 2)], "when the silence is over"
+
+
 @pytest.mark.parametrize(
     ("what", "after"),
     [

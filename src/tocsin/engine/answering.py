@@ -451,8 +451,10 @@ def deafened(turn: Turn, length: Duration, moved: Duration) -> None:
 
 
 def _given_time(turn: Turn, work: Work, length: Duration) -> Work:
-    """What another run had fixed has so much longer to end, too. What waits follows the run that it waits for."""
-    if not work.pages_until or work.waiting:
+    """What another run had fixed has so much longer to end, too. What waits follows the run that it waits for, and what
+    had its time before that has no other.
+    """
+    if work.waiting or work.pages_until <= turn.now - length:
         return work
     return replace(work, pages_until=max(work.pages_until + length, turn.now + AFTER_DEAFNESS))
 
