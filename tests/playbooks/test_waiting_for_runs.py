@@ -17,8 +17,8 @@ from tocsin.engine.state import State
 from tocsin.engine.weighing import weigh
 from tocsin.kernel.instant import MINUTE, SECOND, parse_duration
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.language import cooldown, playbook, trust
-from tocsin.playbooks.manifest import Guard
+from tocsin.playbooks.language import at_most, cooldown, playbook, trust
+from tocsin.playbooks.manifest import Cooldown, Guard
 
 APART = PLAN.replace("service: cart}", "service: cart, group: {by: [region]}}")
 WORKS = "fixes waits for run 1 of fixes, which works on cart/main, which is pay/main too"
@@ -167,20 +167,38 @@ def test_what_was_cut_off_in_its_fix_is_not_done_again_by_the_one_that_waited() 
     assert cut
 
 
-def test_a_guard_that_says_no_once_the_lock_is_free_has_a_person_called() -> None:
-    rests: list[Guard] = [cooldown("1h")]
-
-    @playbook(name="rests", answers=FULL, trust=trust(start="act"), guards=rests)
+@pytest.mark.parametrize("guard", [cooldown("1h"), at_most(1, per="1h", over="target")])
+def test_what_a_guard_leaves_undone_after_a_fix_has_its_time_to_end_and_is_a_persons_then(guard: Guard) -> None:
+    @playbook(name="rests", answers=FULL, trust=trust(start="act"), guards=[guard])
     def body(run: Run, pump: Pump) -> None:
         run.fix(drain, pump)
         run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
 
-    world = two(body)
-    world.full_of("cart").until("1m")
-    assert world.pages == [] and world.waits(2)
-    world.over_of("cart").until("4m")
-    assert world.done == ["drain"] and [page[2] for page in world.pages] == [2]
-    assert "its last change was less than 1 h ago" in world.incident(2).works["rests main"].why
+    for ends in (True, False):
+        world = Waits(body)
+        world.full_of("cart").until("30s").full_of("pay")
+        if isinstance(guard, Cooldown):
+            assert world.waits(2)
+        world.until("1m").over_of("cart").until("90s")
+        assert world.incident(2).works["rests main"].outcome == "blocked"
+        assert world.pages == [] and world.incident(2).paused is Reason.PLAYBOOK_VERIFIED
+        world.is_whole()
+        if ends:
+            world.over_of("pay")
+        world.until("30m")
+        assert world.done == ["drain"]
+        assert [page[:3:2] for page in world.pages[:1]] == ([] if ends else [("600s", 2)])
+
+
+def test_what_a_person_fixed_without_an_incident_has_its_time_to_end_too() -> None:
+    world = Waits(fixes, kicks)
+    world.takes = "2s"
+    world.midst.append(lambda: world.full_of("pay", name="Stuck"))
+    world.full["main"] = 97
+    assert world.by_hand("cart").ok
+    assert world.outcomes == ["verified", "not_needed"]
+    world.over_of("pay", name="Stuck").until("30m")
+    assert world.pages == []
 
 
 def test_several_have_their_turn_in_the_order_they_came_one_at_a_time() -> None:

@@ -9,6 +9,7 @@ only a run of another incident on the same system keeps back waits for that (``q
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
+from typing import Final
 
 from tocsin.alerts.alert import Alert
 from tocsin.engine import about, answering, checking, guarding, holding, queuing, telling_targets
@@ -23,6 +24,8 @@ from tocsin.playbooks.run import Run
 from tocsin.playbooks.targets import Unbound
 
 MOST_NAMED = 5
+SO_SOON: Final = frozenset({Reason.GUARD_COOLDOWN, Reason.GUARD_AT_MOST})
+"""Guards that say no because of what was done."""
 MOST_WORKS = 100
 """On so many targets code begins, or is refused, before an incident is a person's: it is no known problem any more."""
 
@@ -179,7 +182,8 @@ def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) 
     if no is not None:
         others = [one for one in guarding.keepers(turn, run) if one.incident != incident.number]
         hoping = frozenset(lock for one in (*holding.at_work(turn, incident), *others) for lock in one.holds)
-        if hoping and guarding.guarded(turn, manifest, run, hoping=hoping) is None:
+        later = guarding.guarded(turn, manifest, run, hoping=hoping) if hoping else no
+        if later is None:
             work = incident.works.get(wish.key)
             since = work.since if work is not None and work.waiting else turn.now
             if turn.now - since < holding.LONGEST or not others:
@@ -187,9 +191,13 @@ def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) 
                 _wait(turn, incident, wish, run, others)
                 return None
             no = no._replace(why=f"{no.why}, and it has waited {say_duration(turn.now - since)} for its turn")
+        elif others:
+            no = later  # it would not be let run after these either
     if no is not None:
         answering.refuse(turn, run, no)
         _not_run(turn, incident, wish, no, run)
+        if no.reason in SO_SOON:
+            queuing.give_time(turn, run, incident)
         return False
     _leave(turn, incident)  # one before it may be left: pages do not wait for this one then
     answering.begin(turn, run, incident)
@@ -254,8 +262,8 @@ def _is_left(turn: Turn, incident: Incident, chain: Chain, ids: Set[int], live: 
         return False
     if wish is not None and wish.key not in incident.works and len(incident.works) < MOST_WORKS:
         return False
-    work = incident.works.get(wish.key) if wish is not None else None
-    if work is not None and (work.waiting or work.pages_until > turn.now):
+    works = [work for one in chain if (work := incident.works.get(one.key)) is not None]
+    if any(work.waiting or work.pages_until > turn.now for work in works):
         return False
     return next(_heard(turn, incident, ids), None) is not None
 

@@ -21,8 +21,8 @@ from tocsin.playbooks.guards import quiet, waits_for
 from tocsin.playbooks.remembered import newest_begun
 from tocsin.playbooks.run import WATCH, Run
 
-LOOKED_AT = 20
-"""So many of the last runs on a system are looked through for one that fixed it."""
+LOOKED_AT = 1_000
+"""So many of the last runs on a system are looked through for one that fixed it: more than have their turn in a watch."""
 
 
 def wait(turn: Turn, incident: Incident, key: str, run: Run, other: Run) -> None:
@@ -63,8 +63,8 @@ def stop_waiting(turn: Turn, incident: Incident, but: Container[str] = ()) -> No
 
 
 def give_time(turn: Turn, run: Run, incident: Incident) -> None:
-    """A run found nothing to fix: where another one had just fixed the same system, that was it, and its alerts get as
-    long to end as that one's.
+    """A run found nothing to fix, or may not begin so soon after: where another one, a person's too, had just fixed the
+    same system, that was it, and its alerts get as long to end as that one's.
     """
     key = key_of(run.playbook, run.targets.values())
     work = incident.works.get(key)
@@ -81,13 +81,15 @@ def give_time(turn: Turn, run: Run, incident: Incident) -> None:
 
 
 def _fixed_by(turn: Turn, run: Run, incident: Incident) -> Run | None:
-    """The run for another incident that fixed what a run is about, a moment ago and after its alerts had begun."""
+    """The run for another incident, or for none, that fixed what a run is about, a moment ago and after its alerts had
+    begun.
+    """
     locks = turn.plan.bindings.alike(run.locks)
     newest = newest_begun(map(turn.state.remembered.on, locks))
     for other in islice(newest, LOOKED_AT):
         at = other.verified_at
         held = other.state == "watching" or other.outcome == "verified"
-        if other.incident in (0, incident.number) or at is None or not held or not other.changed:
+        if other.incident == incident.number or at is None or not held or not other.changed:
             continue
         if at + WATCH > turn.now and not guarding.began_after(turn, run, at):
             return other
