@@ -168,7 +168,7 @@ def test_what_was_cut_off_in_its_fix_is_not_done_again_by_the_one_that_waited() 
 
 
 @pytest.mark.parametrize("guard", [cooldown("1h"), at_most(1, per="1h", over="target")])
-def test_what_a_guard_leaves_undone_after_a_fix_has_its_time_to_end_and_is_a_persons_then(guard: Guard) -> None:
+def test_what_a_guard_leaves_undone_after_a_fix_has_its_time_and_is_a_persons_then(guard: Guard) -> None:
     @playbook(name="rests", answers=FULL, trust=trust(start="act"), guards=[guard])
     def body(run: Run, pump: Pump) -> None:
         run.fix(drain, pump)
@@ -218,6 +218,36 @@ def test_several_have_their_turn_in_the_order_they_came_one_at_a_time() -> None:
         world.over_of("cart", region=region).until(f"{minute + 1}m")
     assert [run.incident for run in world.written.values()] == [1, 2, 3, 4] and set(world.outcomes) == {"verified"}
     assert world.pages == []
+
+
+def both_have(*names: str) -> str:
+    """A plan in which both services have these systems."""
+    one = "      {0}: {{kind: pump, look with: secret:{0}, fix with: secret:rw, match: ['instance=\"{0}\"']}}\n"
+    head, *services = PLAN.split("    targets:\n")
+    targets = "    targets:\n" + "".join(map(one.format, names))
+    rest = (part[min(at for at in (part.find("  pay:"), part.find("  payments:")) if at >= 0) :] for part in services)
+    return head + "".join(targets + part for part in rest)
+
+
+def test_many_that_wait_say_it_once_each_and_leave_what_was_found_to_be_read() -> None:
+    names = "abcdef"
+    world = Waits(fixes, plan=both_have(*names))
+    world.takes, world.full = "2s", dict.fromkeys(names, 97)
+
+    def storm() -> None:
+        for name in names:
+            for service in ("cart", "pay"):
+                world.fires("Full", instance=name, of=service)
+
+    world.midst.append(storm)
+    world.fires("Full", instance="a", of="cart")
+    world.until("5m")
+    assert world.done == ["drain"] * 6 and world.pages == [] and set(world.outcomes) == {"watching"}
+    for number in (1, 2):
+        assert len(world.waits(number)) == 3
+        assert 3 <= world.told(number).count("waits_for_run") <= 6, "each when it works, and when it watches"
+        assert sum("waits for run" in one for one in world.incident(number).tried if "By target" not in one) == 1
+    world.is_whole()
 
 
 def test_pages_wait_no_longer_than_for_a_run_of_its_own_and_code_goes_on_beside() -> None:

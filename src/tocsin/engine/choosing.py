@@ -116,8 +116,11 @@ def _go_on(turn: Turn, incident: Incident) -> None:
         queuing.stop_waiting(turn, incident)
         return
     busy = holding.busy(turn, incident)
-    if incident.number in turn.state.waiting:  # for others: not while it would wait for the incident's own run first
-        queuing.stop_waiting(turn, incident, but=() if busy is not None else _still_wanted(turn, incident))
+    if incident.number in turn.state.waiting:
+        wanted = _still_wanted(turn, incident)
+        if busy is not None:  # what it waits for is judged anew when the incident's own run is over
+            wanted &= queuing.goes_on_waiting(turn, incident)
+        queuing.stop_waiting(turn, incident, but=wanted)
     if busy is not None or not _begin_next(turn, incident):
         _leave(turn, incident)
 

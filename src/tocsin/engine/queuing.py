@@ -17,12 +17,13 @@ from tocsin.engine.wanted import key_of
 from tocsin.incidents.incident import Incident, Work
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import quiet, waits_for
+from tocsin.playbooks.guards import does, quiet, waits_for
 from tocsin.playbooks.remembered import newest_begun
 from tocsin.playbooks.run import WATCH, Run
 
+MOST_SAID = 200
 LOOKED_AT = 1_000
-"""So many of the last runs on a system are looked through for one that fixed it: more than have their turn in a watch."""
+"""So many of the last runs on a system are looked through for one that fixed it: more than begin there in a watch."""
 
 
 def wait(turn: Turn, incident: Incident, key: str, run: Run, other: Run) -> None:
@@ -35,18 +36,31 @@ def wait(turn: Turn, incident: Incident, key: str, run: Run, other: Run) -> None
     if run.rung in ("ask", "act") and other.state != "asking" and holding.may_hold(turn, incident):
         most = run.patience + (WATCH if other.state == "watching" else 0)
         pages = min(other.over_by, since + most)
-    names, said = tuple(run.targets.values()), waits_for(other, run, turn.plan.bindings)
-    work = Work(run.playbook, names, 0, "waits", said[:200], other.number, since, other.over_by, pages)
+    names, said = tuple(run.targets.values()), waits_for(other, run, turn.plan.bindings)[:MOST_SAID]
+    work = Work(run.playbook, names, 0, "waits", said, other.number, since, other.over_by, pages)
     if work == before:
         return
-    if before is None or before.why != work.why:
-        answering.unsaid(incident, before)
+    if before is None or (run.locks and does(other) not in before.why):  # the next of a long row is no news
         ends = say_duration(max(0, other.over_by - turn.now))
         turn.enter(incident.number, f"{said}, at most {ends}", Reason.WAITS_FOR_RUN, run=str(other.number))
+    if before is None or before.why != said:
+        for one in incident.works.values():  # of what waits on many targets one is said, and what each came to
+            answering.unsaid(incident, one)
         answering.note(incident, said)
     incident.works = {**incident.works, key: work}
     telling_targets.tell(turn, incident)
     holding.arm(turn, incident)
+
+
+def goes_on_waiting(turn: Turn, incident: Incident) -> set[str]:
+    """The keys of what waits for a run that is as it was when that was said."""
+    runs = {run.number: run for run in holding.awaited(turn, incident)}
+    found = set()
+    for key, work in incident.works.items():
+        run = runs.get(work.awaits) if work.waiting else None
+        if run is not None and run.over_by == work.until:
+            found.add(key)
+    return found
 
 
 def stop_waiting(turn: Turn, incident: Incident, but: Container[str] = ()) -> None:
