@@ -440,6 +440,28 @@ async def test_two_that_are_said_in_a_row_answer_one(door: Door) -> None:
     assert (await door.call()).body == b"", "nothing waits for an answer"
 
 
+@pytest.mark.parametrize("how", ["is refused", "does not arrive"])
+async def test_a_yes_takes_nothing_that_its_writer_never_read(door: Door, how: str) -> None:
+    """The first page arrived; the second, in its own message, did not. It stays paged by other ways."""
+    world = door.runs().world
+    if how == "is refused":
+        world.answers = lambda page: "failed address" if page.incident == 2 else "sent"
+    door.at("2m")
+    world.fires("Slow", job="checkout")
+    door.at("3m")
+    first, second = (one for one in world.engine.state.pages.values() if one.address == "ana@shop.example")
+    if how == "does not arrive":
+        world.apply(Receipted(second.id, "failed", "30003: unreachable", "SM1"))
+    assert second.state == "failed"
+    door.at("4m30s")
+    says(door, yes=True)
+    assert (await door.call()).body == f"Reply {first.id} to acknowledge.".encode(), "it may be a yes to either"
+    assert [world.incident(number).state for number in (1, 2)] == ["triggered", "triggered"]
+    door.at("6m")
+    says(door, yes=True, mark="w2")
+    assert (await door.call()).body == b"You have incident #1.", "that was asked last"
+
+
 async def test_a_yes_that_was_not_taken_is_taken_when_it_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
     door = Door()
     door.answers.replace({"email": door.box})
