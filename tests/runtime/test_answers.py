@@ -315,6 +315,19 @@ async def test_who_is_asked_for_help_answers_in_the_channel_and_takes_nothing_ov
     assert (world.incident(1).acknowledged_by, help.answered_at) == ("person:ben", world.now)
 
 
+async def test_a_call_for_help_of_before_is_not_answered_for_the_trouble_of_today(door: Door) -> None:
+    world = door.world
+    world.asked(Acknowledge(actor="person:ben", incident=1))
+    world.asked(AddResponders(actor="person:ben", incident=1, targets=("person:ana",)))
+    help = next(page for page in world.engine.state.pages.values() if page.kind == "help")
+    world.at("2m").resolves("Down", job="checkout").at("10m").fires("Down", job="checkout")
+    world.asked(Acknowledge(actor="person:ben", incident=1))
+    door.clock.now = lambda: world.now  # type: ignore[method-assign]  # as the world goes
+    door.box.says = Heard(answer=Answer(page=help.id, by="ana@shop.example", mark="m2"))
+    assert (await door.call()).body == b"Incident #1 was opened again since that page."
+    assert (help.answered_at, world.incident(1).acknowledged_by) == (None, "person:ben")
+
+
 async def test_a_drill_is_answered_in_the_channel(door: Door) -> None:
     world = door.world
     number = int(world.asked(StartDrill(actor="person:ana", person="ana")).id)

@@ -211,7 +211,7 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
     if command.page and (page is None or page.incident != incident.number):
         return refuse("not_found", f"There is no page {command.page} of incident #{incident.number}")
     actor = command.actor or (f"person:{page.person}" if page is not None else "")
-    if page is not None and page.kind == "help" and incident.state == "acknowledged":
+    if page is not None and page.kind == "help" and incident.helped_by(page.intended_at):
         return _comes_to_help(turn, incident, page, actor)
     asked = [incident] if page is None else _answered_by(turn, incident, page, actor)
     if not any(one.open for one in asked):

@@ -197,6 +197,12 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         """Whether it was opened again since a page was written down, which is not of this trouble then."""
         return opened_after(self.reopened_at, page_at)
 
+    def helped_by(self, call_at: Instant) -> bool:
+        """Whether a call for help that was written down then is answered by coming to help: whoever has it still has
+        it then. One of before it was opened again is of other trouble, for which nobody was asked.
+        """
+        return self.state == "acknowledged" and not self.opened_after(call_at)
+
     @property
     def told_by(self) -> int:
         """The run whose advice whoever is paged reads: the last that was handed over, else the last."""

@@ -282,7 +282,7 @@ class Answers:
         actor, number = f"person:{page.person}", page.incident
         state = self._state()
         held, told_of = state.incidents.get(number), still_tells(state, page)
-        helps = page.kind == "help" and held is not None and held.state == "acknowledged"
+        helps = page.kind == "help" and held is not None and held.helped_by(page.intended_at)
         key = f"{name}:{identity(told.mark).hex()}"
         if not self._away():
             self._unwritten.clear()
