@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.world import PLAN, World, dump
 from tocsin.engine.commands import Acknowledge, AddResponders, ApplyPlan, Reassign, Snooze
-from tocsin.kernel.instant import HOUR
+from tocsin.kernel.instant import HOUR, MINUTE
 from tocsin.pages.rendering import because
 from tocsin.runtime.composing import compose
 
@@ -168,6 +168,45 @@ def test_help_whose_channel_is_down_is_said_to_be_tried_again_and_once():
     assert [row.person for row in world.rows(1) if row.kind == "notice"] == ["ana"], "who has it waits for the help too"
     world.at("50m")
     assert sum(entry.reason == "help_unheard" for entry in world.timeline) == 1
+
+
+@pytest.mark.parametrize("then", ["somebody has it", "it becomes graver", "it is given away", "it is long since"])
+def test_that_nobody_comes_is_told_whatever_becomes_of_the_incident_while_it_is_open(then):
+    """The way to whoever asked is down at first."""
+    world = World().fires("Disk", job="checkout", instance="a", severity="warning").at("1m")
+    if then != "somebody has it":
+        hold = 5 * MINUTE if then == "it is long since" else None
+        world.asked(Acknowledge(actor="person:ana", incident=1, hold=hold))
+    mended = False
+
+    def answers(page):
+        if page.person == "kei":
+            return "failed client"
+        return "sent" if mended or page.kind != "notice" else "retry"
+
+    world.answers = answers
+    assert world.asked(AddResponders(actor="person:ben", incident=1, targets=("person:kei",))).ok
+    world.at("2m")
+    if then == "somebody has it":
+        world.acknowledges(1)
+    elif then == "it becomes graver":
+        world.fires("Disk", job="checkout", instance="b")
+    elif then == "it is given away":
+        assert world.asked(Reassign(actor="person:ana", incident=1, person="ana")).ok
+    world.at("8m")
+    mended = True
+    world.at("30m")
+    heard = [row for row in world.rows(1, "ben") if row.reason == "help_unheard"]
+    assert [(row.kind, row.state) for row in heard] == [("notice", "sent")]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_that_nobody_comes_is_told_no_more_once_it_is_over():
+    world = down().at("1m")
+    world.answers = lambda page: "failed client" if page.person == "kei" else "retry"
+    world.asked(AddResponders(actor="person:ben", incident=1, targets=("person:kei",)))
+    world.at("2m").resolves("Down", job="checkout")
+    assert [row.state for row in world.rows(1, "ben") if row.reason == "help_unheard"] == ["overtaken"]
 
 
 def test_help_that_reached_somebody_by_one_method_is_no_failure():

@@ -44,8 +44,15 @@ def unheard(turn: Turn, incident: Incident, row: Page, theirs: Sequence[Page]) -
     return f"The call for help {so_far} {name}{how}", told
 
 
+def outlasts(row: Page, incident: Incident) -> bool:
+    """Whether a message about an incident goes out whatever becomes of that while it is open: that a call for help
+    reached nobody. Nothing that is told later says it.
+    """
+    return row.reason is Reason.HELP_UNHEARD and incident.open
+
+
 def tells_still(row: Page, incident: Incident) -> bool:
     """Whether a notice about an incident still says something: that a call for help reached nobody does while it is
     open; how grave it became, to whoever has it.
     """
-    return incident.open if row.reason is Reason.HELP_UNHEARD else incident.state == "acknowledged"
+    return outlasts(row, incident) or (incident.state == "acknowledged" and row.reason is not Reason.HELP_UNHEARD)
