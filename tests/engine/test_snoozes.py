@@ -377,3 +377,58 @@ def test_what_was_put_off_makes_nothing_urgent_that_is_given_away_or_follows_ano
         [("0s", "ana", 1)], "low", "quiet_hours",
     )  # fmt: skip
     alike(world)
+
+
+def _newcomer_ended() -> World:
+    """Put off for a day; a newcomer that opened the incident an hour later is over."""
+    world = World().fires("Down", job="checkout", instance="a").at("1m")
+    world.resolves_by_hand(1, "24h")
+    world.at("60m").fires("Down", job="checkout", instance="b").at("61m").resolves("Down", job="checkout", instance="b")
+    return world.at("70m")
+
+
+def test_who_resolves_what_a_newcomer_opened_leaves_the_others_put_off_for_as_long_as_somebody_said():
+    world = _newcomer_ended()
+    assert world.resolves_by_hand(1).ok
+    assert world.timeline[-1].what == "Resolved while alerts still fire; judged again in 22 h 51 min"
+    world.at("1440m")
+    before = len(world.pages)
+    assert world.pages[-1] == ("3900s", "ben", 1), "when the newcomer was not answered"
+    world.at("1441m")
+    assert world.pages[before:] == [("86460s", "ana", 1)]
+    alike(world)
+
+
+@pytest.mark.parametrize("but", ["a newcomer fires on", "it is nearly over", "another time is said"])
+def test_who_resolves_what_a_newcomer_opened_puts_all_off_for_an_hour(but):
+    """Nobody put a newcomer off for a day; and a snooze of which nobody says how long lasts an hour at least."""
+    world = _newcomer_ended()
+    if but == "a newcomer fires on":
+        world.fires("Down", job="checkout", instance="c").at("71m")
+    elif but == "it is nearly over":
+        world.at("1430m")
+    world.resolves_by_hand(1, "1h" if but == "another time is said" else "")
+    assert world.incident(1).snoozed_until == world.now + HOUR
+
+
+def test_a_silence_that_ends_over_what_is_put_off_says_and_counts_nothing():
+    world = World().fires("Down", job="checkout", instance="a").at("1m")
+    world.resolves_by_hand(1, "24h")
+    world.at("2m").silences('instance="a"', for_="10m")
+    world.at("20m")
+    assert ("Fires again while snoozed" in [one.what for one in world.timeline], world.incident(1).alerts) == (False, 1)
+    world.fires("Down", job="checkout", instance="a", severity="critical")
+    world.at("1440m")
+    assert [page for page in world.pages if page[2]] == [("0s", "ana", 1)]
+    world.at("1441m")
+    assert world.pages[-1] == ("86460s", "ana", 1)
+    alike(world)
+
+
+def test_what_became_graver_under_a_silence_opens_what_was_put_off_when_that_ends():
+    world = World().fires("Disk", service="checkout", key="a", severity="warning", instance="a").at("1m")
+    world.resolves_by_hand(1, "24h")
+    world.at("2m").silences('instance="a"', for_="10m")
+    world.at("3m").fires("Disk", service="checkout", key="a", instance="a").at("12m")
+    assert ([page for page in world.pages if page[2]][1:], world.incident(1).alerts) == ([("720s", "ana", 1)], 1)
+    alike(world)

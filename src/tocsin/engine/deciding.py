@@ -263,7 +263,7 @@ def _resolve(turn: Turn, command: c.Resolve) -> c.Result:
         if alert.source == ending.OWN and not beating.is_missing(turn, alert):
             ending.resolve(turn, alert, Reason.BY_HAND)
     if members.firing:
-        snooze = command.snooze if command.snooze is not None else settling.DEFAULT_SNOOZE
+        snooze = command.snooze if command.snooze is not None else settling.unsaid_snooze(turn, incident)
         rising.put_off(turn, incident)
         settling.resolve(turn, incident, command.actor, Reason.BY_HAND, snooze)
         return c.Result(ok=True, reason=Reason.SNOOZED, id=str(incident.number))

@@ -20,9 +20,11 @@ MOST_LINES = 20
 
 
 def loud(turn: Turn, alert: Alert) -> None:
-    """Nothing silences a firing alert any more: it counts for its open incident, or somebody else takes it."""
+    """Nothing silences a firing alert any more: it counts for its open incident, or somebody else takes it. One that
+    was put off stays so.
+    """
     incident = turn.state.incidents.get(alert.incident)
-    if incident is not None and incident.open:
+    if incident is not None and (incident.open or _put_off(incident, alert)):
         weigh(turn, alert, incident)
     else:
         place(turn, alert)
@@ -113,8 +115,12 @@ def home_of(turn: Turn, alert: Alert) -> Home:
     incident = turn.state.incidents.get(alert.incident)
     if incident is None:
         return Home()
-    put_off = incident.snoozed is not None and incident.snoozed.has(alert.id)
+    put_off = _put_off(incident, alert)
     return Home(incident.number, put_off) if incident.open or put_off else Home()
+
+
+def _put_off(incident: Incident, alert: Alert) -> bool:
+    return incident.snoozed is not None and incident.snoozed.has(alert.id)
 
 
 def has_room(incident: Incident, now: Instant) -> bool:

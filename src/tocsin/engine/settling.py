@@ -369,6 +369,16 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     turn.save_incident(incident)
 
 
+def unsaid_snooze(turn: Turn, incident: Incident) -> Duration:
+    """How long a snooze lasts of which nobody said how long. Where nothing fires but what was put off already that
+    stays so until its time: it was a newcomer that somebody dealt with, and nobody spoke of the others.
+    """
+    off, until = incident.snoozed, incident.snoozed_until
+    if off is None or until is None or not all(map(off.has, turn.members(incident).firing)):
+        return DEFAULT_SNOOZE
+    return max(DEFAULT_SNOOZE, until - turn.now)
+
+
 def put_off(turn: Turn, incident: Incident) -> Snoozed:
     """All that fires, silenced or not, and what it is at most."""
     firing = tuple(sorted(turn.members(incident).firing))
