@@ -209,6 +209,24 @@ def test_that_nobody_comes_is_told_no_more_once_it_is_over():
     assert [row.state for row in world.rows(1, "ben") if row.reason == "help_unheard"] == ["overtaken"]
 
 
+@pytest.mark.parametrize("mail", ["failed client", "retry"])
+def test_help_that_reached_nobody_so_far_by_either_method_is_said_once_and_when_the_last_is_given_up(mail):
+    """The push is tried again all the while, and the mail after it is refused, for good or for now."""
+    world = down()
+    world.acknowledges(1, "5h")
+    world.has("kei", "https://push.example/kei")
+    world.answers = lambda page: "sent" if page.person == "ana" else "retry" if page.channel == "webhook" else mail
+    world.asked(AddResponders(actor="user:owner", incident=1, targets=("person:kei",)))
+    told = lambda: [entry.what for entry in world.timeline if entry.reason == "help_unheard"]  # noqa: E731
+    first = "The call for help has not reached Kei; it is tried again"
+    assert told() == [first], "whoever waits need not wait an hour to know"
+    world.at("59m")
+    assert told() == [first]
+    world.at("3h")
+    assert told() == [first, "The call for help did not reach Kei"]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
 def test_help_that_reached_somebody_by_one_method_is_no_failure():
     world = down()
     world.acknowledges(1)

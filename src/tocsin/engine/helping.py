@@ -34,8 +34,8 @@ def unheard(turn: Turn, incident: Incident, row: Page, theirs: Sequence[Page]) -
     if row.reason is not Reason.ASKED_FOR_HELP or not incident.open or any(one.may_reach for one in theirs):
         return None
     tried = any(one.state == "intended" for one in theirs)
-    if tried and row.state == "failed":
-        return None  # said when that one was first refused
+    if tried and row.attempts > 1:
+        return None  # said when the last of these was first refused, which may be this one
     name = turn.plan.names.get(row.person, row.person)
     so_far = "has not reached" if tried else "did not reach"
     how = "; it is tried again" if tried else ", who did not pick up the telephone" if row.rang else ""
