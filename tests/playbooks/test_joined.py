@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tests.playbooks.test_left_in_midst import plain
+from tests.playbooks.test_beside import plain
 from tests.playbooks.test_targets_in_turn import Fleet
 from tocsin.engine.inputs import Received
 from tocsin.intake.request import Request
