@@ -127,6 +127,9 @@ class Run(Struct, kw_only=True):
     ``quiet_at``: these have ended, and it is verified then if they stay quiet. ``opening``: how often its incident had
     been reopened when it began.
     ``taken_by`` works on its targets by hand, until ``taken_until`` or the end of the incident.
+    ``unsure``: once it is over, the fixes of which nobody knows whether they were done, as ``Began.identity`` has them.
+    ``settled_by``: who said since that what it left in the midst of a change is no matter any more, or the run whose
+    verification did (``run:17``); "" while nobody has. ``kept_until``: it is kept in mind until then.
 
     ``would``: the fix before which one that only watches ended, as a person reads it; ``would_do``: its function.
     ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence;
@@ -191,6 +194,9 @@ class Run(Struct, kw_only=True):
     helped: bool = False
     taken_by: str = ""
     taken_until: Instant | None = None
+    unsure: tuple[str, ...] = ()
+    settled_by: str = ""
+    kept_until: Instant | None = None
     would: str = ""
     would_do: str = ""
     agreement: Agreement = ""
@@ -244,10 +250,11 @@ class Run(Struct, kw_only=True):
 
     @property
     def in_midst(self) -> bool:
-        """Whether it is over and left something changed, or perhaps changed, that nothing verified and that no person
-        has gone on with: by continuing or repeating it, or by taking it over.
+        """Whether it is over and left something changed, or perhaps changed, that nothing verified since, and of which
+        no person has said anything: by continuing or repeating it, by taking it over, or otherwise (``settled_by``).
         """
-        return not self.live and self.unproven and not self.resumed and not self.taken_by
+        said = self.resumed or self.taken_by or self.settled_by
+        return not self.live and self.unproven and not said
 
     @property
     def wary(self) -> tuple[str, ...]:
@@ -257,7 +264,7 @@ class Run(Struct, kw_only=True):
     def due(self) -> Instant | None:
         """When something about it happens by itself."""
         if self.state == "ended":
-            return max((self.ended_at or self.started_at) + REMEMBERED, self.taken_until or 0)
+            return max((self.ended_at or self.started_at) + REMEMBERED, self.taken_until or 0, self.kept_until or 0)
         if self.state == "asking" and self.approval is not None:
             return self.approval.due if self.unheard_at is None else min(self.approval.due, self.unheard_at)
         if self.state == "watching":
