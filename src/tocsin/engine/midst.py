@@ -138,12 +138,29 @@ def held(turn: Turn, by: Run) -> None:
 
 
 def resolved(turn: Turn, incident: Incident) -> None:
-    """An incident is over. A person who says so, while nothing of it fires, says so of what code left too."""
-    if incident.resolved_by == SYSTEM or incident.snoozed_until is not None:
+    """An incident is over. A person who says so says it of what code left there, too."""
+    if incident.resolved_by == SYSTEM:
         return
     for number in sorted(turn.state.in_midst):
         if turn.state.runs[number].incident == incident.number:
-            _settle(turn, turn.state.runs[number], incident.resolved_by)
+            _settle(turn, turn.state.runs[number], _resolved(incident))
+
+
+def _resolved(incident: Incident) -> str:
+    return f"incident:{incident.number}"
+
+
+def here_still(turn: Turn, incident: Incident) -> None:
+    """An incident is to be opened again. When an alert fires still that fired when somebody resolved it, it was put off
+    and not over, and neither is what code left there.
+    """
+    since = incident.resolved_at
+    if since is None or incident.resolved_by == SYSTEM:
+        return
+    firing = (turn.state.alerts[id] for id in turn.members(incident).firing)
+    if any(one.first_seen <= since for one in firing):
+        for run in [one for one in turn.state.runs.values() if one.settled_by == _resolved(incident)]:
+            _settle(turn, run, "")
 
 
 def given_back(turn: Turn, run: Run, who: str) -> bool:
@@ -175,11 +192,11 @@ def keeps(turn: Turn, run: Run) -> bool:
 def tell(turn: Turn, run: Run) -> None:
     """A run is over: whether it left something in the midst of a change, and until when that counts."""
     if run.in_midst and run.incident:
-        lasts = say_duration(REMEMBERED)
         what = (
             f"{_where(run)} was left in the midst of a change: code asks before it changes it again, until a person"
             f" continues, repeats, takes over or gives back run {run.number}, runs a playbook there, or resolves the"
-            f" incident, or until {run.playbook} verifies it; for {lasts} once the incident is over"
+            f" incident, or until {run.playbook} verifies it; at the latest when {say_duration(REMEMBERED)} have passed"
+            " and the incident is over"
         )
         turn.enter(run.incident, what, Reason.LEFT_IN_MIDST, run=str(run.number))
 

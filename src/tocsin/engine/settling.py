@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tocsin.access.actors import called, person_of
-from tocsin.engine import anew, answering, calling, choosing, holding, methods, paging
+from tocsin.engine import anew, answering, calling, choosing, holding, methods, midst, paging
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident, Snoozed
@@ -380,6 +380,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, 
 
     ``early``: while the alerts that somebody put off fire, by another. These count only when the snooze ends.
     """
+    midst.here_still(turn, incident)
     incident.reopened, incident.reopened_at = incident.reopened + 1, turn.now
     fires = () if early else turn.members(incident).firing
     heard = [turn.state.alerts[id].first_seen for id in fires if id in turn.state.alerts]
