@@ -253,6 +253,26 @@ def test_a_silence_that_cannot_be_is_given_back_with_every_fault(site: Site, ana
     assert site.core.asked == []
 
 
+def test_a_silence_of_everything_is_meant(site: Site, ana: Browserless) -> None:
+    """A mistyped label with != would keep all quiet: the form says so, and takes it with a word."""
+    ana.get("/silences/new")
+    assert 'name="everything"' not in ana.page
+    typed = {"matchers": "enviroment!=prod", "comment": "x", "length": str(HOUR), "do": "save"}
+    answer = ana.send("/silences", **typed)
+    assert answer.status_code == 400 and site.core.asked == []
+    assert "everything is quiet that they do not except" in answer.text and 'name="everything"' in answer.text
+    assert "firing alerts would be kept quiet by this." in answer.text
+    answer = ana.send("/silences", everything="on", **typed)
+    made = site.core.asked[-1]
+    assert isinstance(made, c.SetSilence) and made.everything
+
+    async def all_of_them(incident: int = 0) -> Firing:
+        return Firing(8, {"5f1c0a9e-1111-4222-8333-444455556666": 8})
+
+    site.core.firing = all_of_them  # type: ignore[method-assign]  # as when that one is in force
+    assert "Everything that fires is silenced: all 8 alerts." in ana.get("/silences").text
+
+
 def test_a_silence_is_changed_and_ended(site: Site, ana: Browserless) -> None:
     one = "5f1c0a9e-1111-4222-8333-444455556666"
     ana.get(f"/silences/{one}")

@@ -26,6 +26,7 @@ from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import MOST_SAID, WATCH, Approval, Outcome, Run
 
 MOST_TRIED = 12
+LEFT_OUT = " earlier lines left out: "
 CHANGED_NOTHING = "It changed nothing"
 PUT_OFF = "it was put off when the incident was resolved"
 PEOPLE_THERE: Final = frozenset({Reason.GUARD_PERSON, Reason.GUARD_SILENCE})
@@ -38,14 +39,21 @@ def note(incident: Incident, *sentences: str) -> None:
     """Keep sentences for whoever is paged, the weightiest first: a short message has room for little. The newest word
     on a run stands in the place of what it found before.
     """
-    kept = (one for one in incident.tried if one not in sentences)
+    cut = tuple(one.rpartition(LEFT_OUT)[2] for one in sentences if LEFT_OUT in one)  # of a run only the newest such
+    kept = (one for one in incident.tried if one not in sentences and not (cut and one.endswith(cut)))
     incident.tried = (*sentences, *kept)[:MOST_TRIED]
 
 
 def found(run: Run, conclusion: str, *first: str) -> tuple[str, ...]:
-    """What a run came to, and what it found on the way, a sentence each; of too many the newest, ``first`` first."""
+    """What a run came to, and what it found on the way, a sentence each; of too many the newest, ``first`` first, and
+    how many they are that are left out.
+    """
     first = first[: MOST_TRIED // 2]
-    rest = [one for one in run.findings if one not in first][2 + len(first) - MOST_TRIED :]
+    rest = [one for one in run.findings if one not in first]
+    room = MOST_TRIED - 2 - len(first)
+    if len(rest) + run.left_out > room:
+        newest = rest[1 - room :]
+        rest = [f"… {len(rest) + run.left_out - len(newest):,}{LEFT_OUT}run {run.number} has them", *newest]
     return (conclusion, *(f"{run.playbook}: {one}" for one in (*first, *rest)))
 
 

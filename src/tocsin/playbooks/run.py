@@ -310,7 +310,10 @@ class Run(Struct, kw_only=True):
         """What it found that neither the lines of its steps say nor what it came to."""
         said = {one.sentence[:MOST_SAID] for one in steps} | {f"It would have done {self.would}"[:MOST_SAID]}
         why = self.why.lower()
-        return tuple(one for one in self.told if one not in said and one.lower() not in why)
+        # What was left out and a step says is there to be read: no word of a gap.
+        whole = len(said.difference(self.findings, ("",))) >= self.left_out
+        found = self.findings if whole else self.told
+        return tuple(one for one in found if one not in said and one.lower() not in why)
 
     def dwell_on(self, sentence: str) -> None:
         """Keep what a playbook hands over with. What a step found already is not said twice: it comes last, as that."""
