@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.engine.world import dump
 from tests.playbooks.playground import Pump, Run, drain, kick, level, pour
 from tests.playbooks.test_left_in_midst import one, other_one, plain
-from tests.playbooks.test_one_system import OURS, PLAN, Shared
+from tests.playbooks.test_one_system import PLAN, Shared
 from tests.playbooks.test_targets_in_turn import MANY, Fleet
 from tocsin.engine.commands import SetTrust
 from tocsin.engine.weighing import weigh
@@ -55,24 +57,47 @@ def looks(run: Run, pump: Pump) -> None:
     run.look(level, pump)
 
 
+@playbook(name="sees", answers=STUCK, trust=trust(start="act"))
+def sees(run: Run, pump: Pump) -> None:
+    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+
+@playbook(name="admins", answers=STUCK, trust=trust(start="act", approve="admin"))
+def admins(run: Run, pump: Pump) -> None:
+    run.fix(drain, pump)
+    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+
+@playbook(name="both", answers=['alertname="Both"'], guards=MANY, trust=trust(start="act"))
+def both(run: Run, pump: Pump, other: Pump) -> None:
+    run.fix(kick, pump)
+    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+
+@playbook(name="nowhere", answers=FULL, guards=MANY, trust=trust(start="act"))
+def nowhere(run: Run) -> None:
+    run.fix(kick, Pump(name="a"))
+    run.verify(level, Pump(name="a"), until=lambda now: now.full < 80, within="1m")
+
+
 @playbook(name="nightly", schedule="30 3 * * *", trust=trust(start="act"))
 def nightly(run: Run, pump: Pump) -> None:
     run.fix(drain, pump)
     run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
 
 
-def cut(*playbooks: object, host: str = "a") -> Fleet:
+def cut(*playbooks: Callable[..., None], host: str = "a") -> Fleet:
     """Tocsin is killed in the midst of a fix, and a person is called: nobody has said anything yet."""
-    world = Fleet(*playbooks)  # type: ignore[arg-type]
+    world = Fleet(*playbooks)
     world.carrier.kill_at = 2
     world.full_on(host)
     assert (world.run(1).outcome, world.run(1).in_midst, world.done) == ("handed_over", True, [])
     return world
 
 
-def failed(*playbooks: object) -> Fleet:
+def failed(*playbooks: Callable[..., None]) -> Fleet:
     """A fix was done, and its verification did not hold."""
-    world = Fleet(*playbooks)  # type: ignore[arg-type]
+    world = Fleet(*playbooks)
     world.after_drain = 97
     world.full_on("a")
     world.at("3m")
@@ -103,7 +128,7 @@ def same(world: Fleet) -> None:
 
 
 @pytest.mark.parametrize("what", [plain, one])
-def test_the_fix_of_which_nobody_knows_is_not_done_again_for_another_incident(what: object) -> None:
+def test_the_fix_of_which_nobody_knows_is_not_done_again_for_another_incident(what: Callable[..., None]) -> None:
     """The alert of another kind groups by itself: two alerts of one host are two incidents."""
     world = cut(what)
     world.at("1m").fires("Full", instance="a", region="other")
@@ -140,11 +165,12 @@ def test_once_it_was_resolved_by_itself_its_other_targets_are_asked_about_when_i
 
 
 @pytest.mark.parametrize("begins", [cut, failed])
-def test_another_playbook_asks_whatever_it_is_trusted_with_and_silence_is_no_yes(begins: object) -> None:
-    world = begins(plain, drains)  # type: ignore[operator]
+def test_another_playbook_asks_whatever_it_is_trusted_with_and_silence_is_no_yes(begins: Callable[..., Fleet]) -> None:
+    world = begins(plain, drains)
     done = list(world.done)
     run = stuck(world)
     assert run.state == "asking" and LEFT in run.findings and world.rung("drains") == "act"
+    assert any(one.startswith("To end that: continue, repeat or take over run 1") for one in run.findings)
     assert run.approval is not None and run.approval.default == "no", "its plan would go on without an answer"
     world.at("30m")
     assert last(world).outcome == "cancelled" and world.done == done
@@ -187,11 +213,72 @@ def test_a_fix_that_its_probe_knows_is_asked_of_the_probe_first() -> None:
             assert world.done == ["pour"]
 
 
-def test_what_is_done_twice_as_well_as_once_is_asked_about() -> None:
-    world = failed(drops)
-    assert world.trusts("drops", "act").ok
+def test_also_for_who_begins_it_by_hand() -> None:
+    world = Fleet(pours)
+    works = world.carrier.instead[pour.name]
+    world.carrier.instead[pour.name] = lambda pump: 1 // 0
+    world.full_on("a")
+    world.carrier.instead[pour.name], world.full["a"] = works, 40
+    assert world.runs_by_hand("pours", targets={"pump": "a"}, role="admin").ok
+    assert world.done == [] and last(world).outcome == "verified"
+
+
+@pytest.mark.parametrize("what", [drops, kicks])
+def test_what_is_known_to_be_done_and_did_not_hold_is_asked_about(what: Callable[..., None]) -> None:
+    world = failed(what)
+    assert world.run(1).unsure == () and world.trusts(world.run(1).playbook, "act").ok
     world.fires("Full", instance="a", region="other")
     assert last(world).state == "asking" and LEFT in last(world).findings
+
+
+def test_who_only_looks_at_it_for_another_trouble_ends_nothing_by_what_they_see() -> None:
+    world = cut(plain, sees)
+    world.full["a"] = 40
+    world.fires("Stuck", instance="a", region="other")
+    assert last(world).verified_at is not None and last(world).outcome == "not_needed"
+    assert world.run(1).in_midst
+
+
+def test_who_begins_one_by_hand_is_asked_by_its_trust_alone() -> None:
+    world = cut(plain, admins)
+    assert world.runs_by_hand("admins", incident=1, targets={"pump": "b"}, role="responder").ok
+    assert last(world).state == "watching" or last(world).outcome == "verified"
+    assert world.run(1).in_midst, "they are at another target"
+
+
+def test_of_two_targets_a_person_has_to_go_on_at_both() -> None:
+    world = Fleet(both, plain, kicks)
+    world.carrier.kill_at = 2
+    assert world.runs_by_hand("both", targets={"pump": "a", "other": "b"}, role="admin").ok
+    assert world.run(1).in_midst
+    assert world.runs_by_hand("kicks", targets={"pump": "a"}, role="admin").ok
+    assert world.done == ["kick"] and world.run(1).in_midst, "who begins it by hand knows; b is left still"
+    world.at("1h").fires("Full", instance="b")
+    assert world.done == ["kick"] and "run 1 may have done it already" in last(world).why, "with b, whichever it was"
+    assert world.runs_by_hand("both", targets={"pump": "b", "other": "a"}, role="admin").ok
+    assert not world.run(1).in_midst
+
+
+def test_a_playbook_without_targets_does_not_do_it_again_either() -> None:
+    world = Fleet(nowhere)
+    works = world.carrier.instead[kick.name]
+    world.carrier.kill_at = 2
+    world.full_on("a")
+    assert world.run(1).in_midst and world.run(1).targets == {}
+    world.carrier.instead[kick.name] = works
+    world.at("1m").fires("Full", instance="a", region="other")
+    assert world.done == [] and "run 1 may have done it already" in last(world).why
+    assert any("on cart," in one for one in last(world).findings), "of what it works on there is no name but that"
+
+
+def test_what_somebody_resolved_and_ended_is_over_also_when_it_comes_again() -> None:
+    world = cut(kicks)
+    assert world.resolves_by_hand(1, "1h").ok
+    world.at("5m").ends_on("a")
+    world.at("10m")
+    world.full_on("a")
+    assert world.incident(1).reopened == 1
+    assert world.done == ["kick"], last(world).why
 
 
 def test_who_only_looks_is_free_and_ends_nothing() -> None:
@@ -214,18 +301,21 @@ def test_a_schedule_asks_as_well() -> None:
     assert mine["b"].outcome == "verified"
 
 
-def test_the_same_system_by_the_name_it_has_in_another_service() -> None:
-    world = Shared(plain, plan=PLAN)
+@pytest.mark.parametrize("name", ["main", "db"])
+def test_the_same_system_by_the_name_it_has_in_another_service(name: str) -> None:
+    ours, theirs = PLAN.split("  pay:\n")
+    world = Shared(plain, plan=f"{ours}  pay:\n{theirs.replace('main: {kind', name + ': {kind')}")
+    world.full["db"] = 97
     assert world.asked(
         SetTrust(actor="person:ana", service="pay", playbook="plain", rung="act", why="a test", role="admin")
     ).ok
-    assert OURS in PLAN
     world.carrier.kill_at = 2
     world.full_of("cart")
     assert world.run(1).in_midst and world.run(1).service == "cart"
     world.until("1m").full_of("pay")
     assert world.run(2).service == "pay" and world.done == []
     assert "run 1 may have done it already" in world.run(2).why
+    assert world.run(2).targets == {"pump": name}, "under which the arguments of its fix are others"
 
 
 ENDS = ["continues", "repeats", "takes over", "gives back", "looked", "by hand", "resolves", "verified"]
@@ -267,7 +357,7 @@ def test_it_ends_when_a_person_says_so_or_its_own_playbook_sees_that_it_holds(ho
     same(world)
 
 
-GOES_ON = ["acknowledges", "acknowledged when it is over", "over", "puts off", "no", "by hand elsewhere", "looks"]
+GOES_ON = ["acknowledges", "had it when it ended", "over", "puts off", "no", "by hand elsewhere", "resolves another"]
 
 
 @pytest.mark.parametrize("how", GOES_ON)
@@ -276,7 +366,7 @@ def test_it_goes_on_whoever_only_heard_of_it(how: str) -> None:
     match how:
         case "acknowledges":
             world.acknowledges(1, "1m")
-        case "acknowledged when it is over":
+        case "had it when it ended":
             world.acknowledges(1, "1h")
             world.at("1m").ends_on("a")
         case "over":
@@ -287,8 +377,9 @@ def test_it_goes_on_whoever_only_heard_of_it(how: str) -> None:
             world.says(stuck(world, region="second").number, "no")
         case "by hand elsewhere":
             assert world.runs_by_hand("drains", targets={"pump": "b"}, role="admin").ok
-        case "looks":
-            world.fires("Odd", instance="a")
+        case "resolves another":
+            world.says(stuck(world, region="second").number, "no")
+            assert world.resolves_by_hand(2).ok
     world.at("1h")
     assert world.run(1).in_midst
     done = list(world.done)

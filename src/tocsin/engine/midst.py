@@ -22,7 +22,7 @@ def left_on(turn: Turn, run: Run) -> list[Run]:
     if not turn.state.in_midst:
         return []
     locks = frozenset(turn.plan.bindings.alike(run.holds))
-    found = {one.number: one for lock in locks for one in _on(turn, lock) if one.in_midst and one.number != run.number}
+    found = {one.number: one for lock in locks for one in _on(turn, lock) if one.in_midst}
     return [found[number] for number in sorted(found, reverse=True)]
 
 
@@ -98,21 +98,24 @@ def unsure(steps: Iterable[Step], run: Run) -> tuple[str, ...]:
     fixes = [one for one in steps if one.verb == "fix" and not one.idempotent]
     own = [f"{one.function} {one.digest}" for one in fixes if one.state in ("begun", "failed")]
     done = {f"{one.function} {one.digest}" for one in fixes if one.state == "done"}
-    return tuple(dict.fromkeys((*own, *(one for one in run.wary if one not in done))))
+    return (*own, *(one for one in run.wary if one not in done and one not in own))
 
 
 def doubted(turn: Turn, run: Run) -> tuple[str, ...]:
-    """Fixes that were left so on what a run would change: it does them only when their probe says that they were not
-    done. Who begins it by hand says that it may.
-    """
-    left = () if run.by_hand else left_on(turn, run)
-    return tuple(dict.fromkeys(identity for one in left for identity in one.unsure))
+    """Fixes that were left so on what a run would change: their probe is asked first whether they were done."""
+    return tuple(identity for one in left_on(turn, run) for identity in one.unsure)
 
 
 def may_have_done(turn: Turn, run: Run, identity: str) -> Run | None:
-    """The run that may have done this fix there already, and nobody knows."""
-    left = () if run.by_hand else left_on(turn, run)
-    return next((one for one in left if identity in one.unsure), None)
+    """The run that may have done this fix there already, and nobody knows. Who begins it by hand says that it may be
+    done again. Where the system has another name for that run, so have the arguments: any such fix counts.
+    """
+    function, names = identity.partition(" ")[0], set(run.targets.values())
+    for one in () if run.by_hand else left_on(turn, run):
+        alike = set(one.targets.values()) != names and any(of.partition(" ")[0] == function for of in one.unsure)
+        if alike or identity in one.unsure:
+            return one
+    return None
 
 
 # -- what settles it ---------------------------------------------------------------------------------------------------
