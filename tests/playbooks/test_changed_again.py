@@ -231,6 +231,13 @@ def test_what_is_known_to_be_done_and_did_not_hold_is_asked_about(what: Callable
     assert last(world).state == "asking" and LEFT in last(world).findings
 
 
+def test_a_fix_that_may_be_done_twice_is_in_no_doubt() -> None:
+    world = Fleet(drops)
+    world.carrier.instead[drain.name] = lambda pump: 1 // 0
+    world.full_on("a")
+    assert world.run(1).in_midst and world.run(1).unsure == ()
+
+
 def test_who_only_looks_at_it_for_another_trouble_ends_nothing_by_what_they_see() -> None:
     world = cut(plain, sees)
     world.full["a"] = 40
@@ -426,7 +433,7 @@ def test_it_is_no_lock_for_ever() -> None:
     world.says(last(world).number, "no")
     world.resolves("Stuck", instance="a", region="second")
     world.at(f"{7 * 24 + 1}h")
-    assert 1 not in world.engine.state.runs
+    assert 1 not in world.engine.state.runs and not world.written[1].in_midst, "nor do pages say so any more"
     assert stuck(world).state == "watching"
 
 

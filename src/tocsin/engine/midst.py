@@ -180,9 +180,14 @@ def _settle(turn: Turn, run: Run, who: str) -> None:
 
 
 def keeps(turn: Turn, run: Run) -> bool:
-    """Whether a run that was over long ago is kept in mind, because its incident is open still: look again in a day."""
+    """Whether a run that was over long ago is kept in mind, because its incident is open still: look again in a day.
+    Else what it left counts no more, and is not shown to.
+    """
     incident = incident_of(turn, run)
-    if not run.in_midst or incident is None or not incident.open:
+    if not run.in_midst:
+        return False
+    if incident is None or not incident.open:
+        run.settled_by = "time"
         return False
     run.kept_until = turn.now + DAY
     turn.save_run(run)

@@ -129,8 +129,8 @@ class Run(Struct, kw_only=True):
     ``taken_by`` works on its targets by hand, until ``taken_until`` or the end of the incident.
     ``unsure``: once it is over, the fixes of which nobody knows whether they were done, as ``Began.identity`` has them.
     ``settled_by``: who said since that what it left in the midst of a change is no matter any more, or the run whose
-    verification did (``run:17``), or its incident when somebody resolved that (``incident:3``); "" while nobody has.
-    ``kept_until``: it is kept in mind until then.
+    verification did (``run:17``), or its incident when somebody resolved that (``incident:3``), or ``time``; "" while
+    nothing has. ``kept_until``: it is kept in mind until then.
     ``spoilt_by``: the run that made another change to its targets while its own was watched, 0 when none did: what
     becomes of its alerts is evidence of nothing then.
 
