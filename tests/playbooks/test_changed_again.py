@@ -8,7 +8,8 @@ import pytest
 
 from tests.engine.world import dump
 from tests.playbooks.playground import Pump, Run, drain, kick, level, pour
-from tests.playbooks.test_left_in_midst import one, other_one, plain
+from tests.playbooks.test_beside import one_at_a_time, plain
+from tests.playbooks.test_left_in_midst import other_one
 from tests.playbooks.test_one_system import PLAN, Shared
 from tests.playbooks.test_targets_in_turn import MANY, Fleet
 from tocsin.engine.commands import SetTrust
@@ -127,7 +128,7 @@ def same(world: Fleet) -> None:
                     if number in kept}  # fmt: skip
 
 
-@pytest.mark.parametrize("what", [plain, one])
+@pytest.mark.parametrize("what", [plain, one_at_a_time])
 def test_the_fix_of_which_nobody_knows_is_not_done_again_for_another_incident(what: Callable[..., None]) -> None:
     """The alert of another kind groups by itself: two alerts of one host are two incidents."""
     world = cut(what)
@@ -325,14 +326,20 @@ def test_the_same_system_by_the_name_it_has_in_another_service(name: str) -> Non
     assert world.run(2).targets == {"pump": name}, "under which the arguments of its fix are others"
 
 
-ENDS = ["continues", "repeats", "takes over", "gives back", "looked", "by hand", "resolves", "verified"]
+ENDS = ["continues", "repeats", "takes over", "takes over the next", "gives back", "looked", "by hand", "looks by hand",
+        "resolves", "verified"]  # fmt: skip
 
 
 @pytest.mark.parametrize("how", ENDS)
 def test_it_ends_when_a_person_says_so_or_its_own_playbook_sees_that_it_holds(how: str) -> None:
-    world = cut(plain, drains)
+    world = cut(plain, drains, looks)
     world.full["a"] = 40
     match how:
+        case "takes over the next":
+            assert world.takes_over(stuck(world, region="second").number).ok
+            world.at("1m").resolves("Stuck", instance="a", region="second")
+        case "looks by hand":
+            assert world.runs_by_hand("looks", targets={"pump": "a"}, role="admin").ok
         case "continues":
             assert world.resumes(1, step=2, word="done").ok
         case "repeats":
@@ -424,6 +431,17 @@ def test_it_is_said_where_people_look_and_what_ends_it() -> None:
     assert elsewhere is not None and all(one.kind != "midst" for one in elsewhere.each[0].left)
 
 
+def test_of_a_run_that_no_incident_began_it_is_said_where_it_is_told_of() -> None:
+    world = Fleet(drains)
+    world.after_drain = 97
+    assert world.runs_by_hand("drains", targets={"pump": "a"}, role="admin").ok
+    world.at("2m")
+    assert world.run(1).in_midst and world.run(1).incident == 1
+    assert [entry.what[:38] for entry in world.timeline if entry.reason == "left_in_midst"] == [
+        "a was left in the midst of a change: c"
+    ]
+
+
 def test_it_is_no_lock_for_ever() -> None:
     """Seven days after a run ended it is forgotten, unless its incident is open still."""
     world = cut(plain, drains)
@@ -439,7 +457,7 @@ def test_it_is_no_lock_for_ever() -> None:
 
 def test_it_is_kept_in_mind_as_long_as_its_incident_is_open() -> None:
     """The blast radius forgot it after seven days, though somebody put it off each day."""
-    world = cut(one, other_one)
+    world = cut(one_at_a_time, other_one)
     for day in range(1, 10):
         world.acknowledges(1, "24h30m")
         world.at(f"{day * 24}h")
