@@ -61,7 +61,7 @@ from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "6"
+VERSION = "7"
 """Changes when the same journal would be judged differently. Rows of the journal say by which one each was judged."""
 
 
@@ -166,7 +166,7 @@ class Engine:
                     if news:
                         telling.of_idle(turn, f"the calendar {input.name} says so")
                     if not input.error:
-                        waiting.judge_again(turn)
+                        waiting.judge_again(turn, news=news)
                 case Quarantine():
                     self._quarantine(turn, input)
             self._settle(turn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.catalog.people import Person
-from tocsin.engine import anew, calling, helping, holding, ledger, methods
+from tocsin.engine import anew, calling, helping, holding, ledger, methods, unreached
 from tocsin.engine.intending import BY_NAME, About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
@@ -58,6 +58,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     if call.skipped:
         _stand_in(turn, incident, call.at_step)
     turn.save_incident(incident)
+    unreached.look(turn, incident)
     return True
 
 
@@ -601,15 +602,22 @@ def next_method(turn: Turn, row: Page) -> None:
     if incident is None or (incident.next_at is None and incident.resume_at is None) or row.waiting:
         return
     asked = calling.of_a_step(turn, row)
-    if asked is None or asked.step >= len(incident.steps) or row.rang:
-        return
-    if calling.reached_nobody(turn, incident, asked):
-        what = f"{_named(incident, asked.step)} reached nobody"
+    if asked is not None and not row.rang and calling.reached_nobody(turn, incident, asked):
+        _falls_through(turn, incident, row, asked.step)
+    unreached.look(turn, incident)
+
+
+def _falls_through(turn: Turn, incident: Incident, row: Page, step: int) -> None:
+    """A step reached nobody, as was seen by the refusal of a page: the next one is paged at once."""
+    last = step >= len(incident.steps)
+    if not last or row.state != "failed" or row.attempts <= 1:  # of the last resort it was said at the first refusal
+        what = f"{_named(incident, step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
-        incident.step, incident.round = (asked.step + 1, 0)
+    if not last:
+        incident.step, incident.round = (step + 1, 0)
         if incident.paused is not None:
             incident.resume_at = turn.now
             turn.save_incident(incident)
         # A channel that is down may come back: then the next step is enough meanwhile.
         if (incident.paused is not None or escalate_now(turn, incident)) and row.state == "failed":
-            _stand_in(turn, incident, asked.step)
+            _stand_in(turn, incident, step)
