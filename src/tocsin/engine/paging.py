@@ -360,6 +360,8 @@ def due(turn: Turn, row: Page) -> None:
     if pause is not None:
         hold(turn, row, *pause)
         return
+    if _relieved(turn, row):
+        return
     quiet = _quiet(turn, row)
     if quiet is not None:
         hold(turn, row, Reason.QUIET_HOURS, quiet)
@@ -381,7 +383,8 @@ def due(turn: Turn, row: Page) -> None:
         elif row.attempts and row.bundle:  # what went as one message is tried again as one
             those = ledger.together(turn, turn.state.pages.get(row.bundle, row))
             again = [one for one in those if one.refused and one.handed_at is None]
-            together = [one for one in again if paused(turn, one) is None] or [row]
+            rest = [one for one in again if one is not row and paused(turn, one) is None]
+            together = [row, *(one for one in rest if not _relieved(turn, one))]
         elif not row.attempts:
             until = _bundled(turn, row, contact)
             if until is not None:
@@ -433,6 +436,37 @@ def off_duty(turn: Turn, incident: Incident) -> int | None:
                 ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
                 steps.append(row.step)
     return min(steps, default=None)
+
+
+def _relieved(turn: Turn, row: Page) -> bool:
+    """Whether a step's page, which nothing has taken so far, is to somebody whose shift is over, and who is on call now
+    has their place: then that is its end, and these are paged.
+    """
+    incident = turn.state.incidents.get(row.incident)
+    if not row.refused or row.reason not in calling.OF_A_STEP or incident is None or row.step >= len(incident.steps):
+        return False
+    step, rows = incident.steps[row.step], ledger.rows(turn, incident.number)
+    there = calling.behind(turn, incident, step.targets)
+    meant = {one.key for one in turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)}
+    if not there or row.person not in meant or any(one.person.key == row.person for one in there):
+        return False
+    theirs = ledger.of_round(turn, row)
+    if any(one.left for one in theirs):
+        return False  # they were paged while it was their shift
+    for one in theirs:
+        if one.state == "intended" and one.step == row.step:
+            ledger.finish(turn, one, "overtaken", Reason.RELIEVED)
+    call = Call(step.targets, row.step, Reason.STEP_DUE, incident.step, incident.round, incident.laps, turn.now)
+    reached = calling.whom(turn, incident, call)
+    paged = {one.person for one in rows if one.kind == "page" and (one.refused or one.may_reach)}
+    people = [one.person for one in reached if one.person.key not in paged]
+    who, doing = turn.plan.names.get(row.person, row.person), f"paging {_names(people)}" if people else "others know"
+    what = f"The shift of {who} ended before a page could leave: {doing}"
+    turn.enter(incident.number, what, Reason.RELIEVED, page=str(row.id))
+    calling.takes_turn(turn, incident, call, [one for one in reached if one.person in people])
+    for person in people:
+        page(turn, incident, person, Reason.STEP_DUE, row.step)
+    return True
 
 
 def call_off(turn: Turn, incident: Incident) -> None:

@@ -110,6 +110,7 @@ class Reason(StrEnum):
     WAITING_FOR_ANSWER = "waiting_for_answer"
     NOBODY_REACHABLE = "nobody_reachable"
     REACHED_NOBODY = "reached_nobody"
+    RELIEVED = "relieved"
     ESCALATION_EXHAUSTED = "escalation_exhausted"
     LAST_RESORT = "last_resort"
     SENT = "sent"
@@ -259,6 +260,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.WAITING_FOR_ANSWER: "someone was paged and has time to answer",
     Reason.NOBODY_REACHABLE: "this step can reach nobody, so the next one follows at once",
     Reason.REACHED_NOBODY: "everybody was paged and nobody was reached, so paging begins again soon",
+    Reason.RELIEVED: "the shift ended before it could leave, and somebody else is on call now",
     Reason.ESCALATION_EXHAUSTED: "every step has been paged and nobody answered",
     Reason.LAST_RESORT: "nobody else could be reached",
     Reason.SENT: "the channel took it",
