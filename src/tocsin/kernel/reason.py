@@ -110,6 +110,8 @@ class Reason(StrEnum):
     CLOSED_HOURS = "closed_hours"
     WAITING_FOR_ANSWER = "waiting_for_answer"
     NOBODY_REACHABLE = "nobody_reachable"
+    REACHED_NOBODY = "reached_nobody"
+    RELIEVED = "relieved"
     ESCALATION_EXHAUSTED = "escalation_exhausted"
     LAST_RESORT = "last_resort"
     SENT = "sent"
@@ -261,6 +263,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.STILL_WAITS: "the step was due, and the page before it to the same person still waits to leave",
     Reason.WAITING_FOR_ANSWER: "someone was paged and has time to answer",
     Reason.NOBODY_REACHABLE: "this step can reach nobody, so the next one follows at once",
+    Reason.REACHED_NOBODY: "everybody was paged and nobody was reached, so paging begins again soon",
+    Reason.RELIEVED: "the shift ended before it could leave, and somebody else is on call now",
     Reason.ESCALATION_EXHAUSTED: "every step has been paged and nobody answered",
     Reason.LAST_RESORT: "nobody else could be reached",
     Reason.SENT: "the channel took it",
