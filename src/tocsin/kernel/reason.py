@@ -79,6 +79,7 @@ class Reason(StrEnum):
     RUN_REPEATED = "run_repeated"
     RUN_TAKEN_OVER = "run_taken_over"
     RUN_GIVEN_BACK = "run_given_back"
+    LEFT_IN_MIDST = "left_in_midst"
     SHADOW_ASKED = "shadow_asked"
     SHADOW_AGREED = "shadow_agreed"
     SHADOW_DIFFERED = "shadow_differed"
@@ -233,6 +234,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.RUN_REPEATED: "a person had a run repeated",
     Reason.RUN_TAKEN_OVER: "a person works on the run's targets by hand, and code changes nothing there",
     Reason.RUN_GIVEN_BACK: "a person gave the run's targets back to code",
+    Reason.LEFT_IN_MIDST: "code left a system in the midst of a change, and asks before it changes it again",
     Reason.SHADOW_ASKED: "a person is asked whether they did what a playbook that only watched would have done",
     Reason.SHADOW_AGREED: "a person did what a playbook that only watched would have done",
     Reason.SHADOW_DIFFERED: "a person did something else than a playbook that only watched would have done",
