@@ -462,7 +462,7 @@ async def test_a_yes_takes_nothing_that_its_writer_never_read(door: Door, how: s
     door.at("2m")
     world.fires("Slow", job="checkout")
     door.at("3m")
-    first, second = (one for one in world.engine.state.pages.values() if one.address == "ana@shop.example")
+    first, second = (world.rows(number, "ana")[0] for number in (1, 2))
     if how == "does not arrive":
         world.apply(Receipted(second.id, "failed", "30003: unreachable", "SM1"))
     assert second.state == "failed"
@@ -470,9 +470,10 @@ async def test_a_yes_takes_nothing_that_its_writer_never_read(door: Door, how: s
     says(door, yes=True)
     assert (await door.call()).body == f"Reply {first.id} to acknowledge.".encode(), "it may be a yes to either"
     assert [world.incident(number).state for number in (1, 2)] == ["triggered", "triggered"]
-    door.at("6m")
-    says(door, yes=True, mark="w2")
-    assert (await door.call()).body == b"You have incident #1.", "that was asked last"
+    if how == "does not arrive":  # what is refused is tried again meanwhile
+        door.at("6m")
+        says(door, yes=True, mark="w2")
+        assert (await door.call()).body == b"You have incident #1.", "that was asked last"
 
 
 async def test_a_yes_that_was_not_taken_is_taken_when_it_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
