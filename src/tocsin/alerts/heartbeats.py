@@ -32,6 +32,8 @@ class Heartbeat(Struct, kw_only=True):
     """Since when the plan has it, as far as that is known: of one that is ``new`` somebody is told when it is due."""
     took: Duration | None = None
     """How long the last run took, from its start to its end, when it told both."""
+    left_at: Instant | None = None
+    """Since when the plan leaves it out: it is not judged, but taken up again as it was when the plan has it again."""
 
     @property
     def heard_at(self) -> Instant:
