@@ -279,6 +279,12 @@ def test_a_silence_of_everything_is_meant(site: Site, ana: Browserless) -> None:
     made = site.core.asked[-1]
     assert isinstance(made, c.SetSilence) and made.everything
 
+    async def all_of_them(incident: int = 0) -> Firing:
+        return Firing(8, {"5f1c0a9e-1111-4222-8333-444455556666": 8})
+
+    site.core.firing = all_of_them  # type: ignore[method-assign]  # as when that one is in force
+    assert "Everything that fires is silenced: all 8 alerts." in ana.get("/silences").text
+
 
 def test_a_silence_is_changed_and_ended(site: Site, ana: Browserless) -> None:
     one = "5f1c0a9e-1111-4222-8333-444455556666"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tocsin.access.actors import called, person_of
-from tocsin.engine import anew, answering, calling, choosing, holding, methods, paging
+from tocsin.engine import anew, answering, calling, choosing, holding, methods, paging, queuing
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident, Snoozed
@@ -34,6 +34,8 @@ def settle(turn: Turn, incident: Incident) -> None:
         return
     choosing.tend(turn, incident)
     members = turn.members(incident)
+    if incident.number in turn.state.waiting and (incident.state != "triggered" or not members.loud):
+        queuing.stop_waiting(turn, incident)
     if not members.firing:
         _clear(turn, incident)
         return
@@ -354,6 +356,7 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
         incident.snoozed_until = turn.now + snooze
         incident.snoozed = put_off(turn, incident)
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
+    queuing.stop_waiting(turn, incident)
     answering.incident_over(turn, incident, choosing.put_off(turn, incident) if snooze is not None else ())
     paging.withdraw(turn, incident, kinds=("page", "copy", "help", "notice"))
     paging.tell(turn, incident)

@@ -60,6 +60,8 @@ class Reason(StrEnum):
     PLAYBOOK_RUNS = "playbook_runs"
     PLAYBOOK_BESIDE = "playbook_beside"
     PLAYBOOK_VERIFIED = "playbook_verified"
+    WAITS_FOR_RUN = "waits_for_run"
+    CHANGED_BESIDE = "changed_beside"
     PLAYBOOK_STEP = "playbook_step"
     PLAYBOOK_ENDED = "playbook_ended"
     PLAYBOOK_STANDS_BY = "playbook_stands_by"
@@ -209,6 +211,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.PLAYBOOK_RUNS: "a playbook works on it, and pages wait until it is late, fails or is done",
     Reason.PLAYBOOK_BESIDE: "a playbook runs beside what people do: no page waits for it",
     Reason.PLAYBOOK_VERIFIED: "a playbook fixed it and saw that it holds; its alerts get time to end",
+    Reason.WAITS_FOR_RUN: "a playbook waits for another run on the same system, and has its turn when that is over",
+    Reason.CHANGED_BESIDE: "another run changed the same system, so what was found there before says nothing any more",
     Reason.PLAYBOOK_STEP: "a playbook told what it found or did",
     Reason.PLAYBOOK_ENDED: "a playbook came to its end",
     Reason.PLAYBOOK_STANDS_BY: "another playbook answers this incident already",
@@ -308,5 +312,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.SCHEDULE_FINDINGS: "something is wrong with who is on call in the days ahead",
 }
 
-SAYS_WHY = frozenset({Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_STEP, Reason.PLAYBOOK_VERIFIED})
+SAYS_WHY = frozenset(
+    {Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_STEP, Reason.PLAYBOOK_VERIFIED, Reason.WAITS_FOR_RUN, Reason.CHANGED_BESIDE}
+)
 """Reasons of lines that say themselves why they are told: their sentence adds nothing."""

@@ -127,6 +127,8 @@ class Run(Struct, kw_only=True):
     ``quiet_at``: these have ended, and it is verified then if they stay quiet. ``opening``: how often its incident had
     been reopened when it began.
     ``taken_by`` works on its targets by hand, until ``taken_until`` or the end of the incident.
+    ``spoilt_by``: the run that made another change to its targets while its own was watched, 0 when none did: what
+    becomes of its alerts is evidence of nothing then.
 
     ``would``: the fix before which one that only watches ended, as a person reads it; ``would_do``: its function.
     ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence;
@@ -202,6 +204,7 @@ class Run(Struct, kw_only=True):
     advice: str = ""
     suspected: str = ""
     took: tuple[Left, ...] = ()
+    spoilt_by: int = 0
 
     @property
     def by_hand(self) -> bool:
@@ -227,6 +230,23 @@ class Run(Struct, kw_only=True):
     def holds(self) -> tuple[str, ...]:
         """Its locks; without targets it holds its playbook's place at its service, so that there is one run of it."""
         return self.locks or (place_of(self.service, self.playbook),)
+
+    @property
+    def only_asks(self) -> bool:
+        """Whether it waits for an answer and has changed nothing so far: it keeps nobody's hands off then."""
+        return self.state == "asking" and not self.changed and not self.unproven
+
+    @property
+    def works(self) -> bool:
+        """Whether it may change something, or has and has not seen yet that it holds: nobody else changes that now."""
+        return self.live and self.state != "watching" and not self.only_asks
+
+    @property
+    def over_by(self) -> Instant:
+        """When it is over, or has to be allowed more time, at the latest."""
+        if self.state == "asking" and self.approval is not None:
+            return self.approval.due
+        return self.watch_until or self.deadline if self.state == "watching" else self.deadline
 
     @property
     def failed(self) -> bool:

@@ -63,6 +63,8 @@ async def silences_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
     firing = await faces.firing() if active else None
     if which == "expired":
         headline = "Silences that are over."
+    elif firing is not None and 1 < (firing.count or 0) <= max(firing.quiet.values(), default=0):
+        headline = f"Everything that fires is silenced: all {firing.count:,} alerts."
     elif active:
         headline = f"{active} {'silence keeps' if active == 1 else 'silences keep'} alerts quiet."
     else:
