@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,14 @@ from msgspec import Struct
 from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.instant import Duration, Instant, from_datetime, to_datetime
 from tocsin.kernel.reason import Reason
+
+STANDS: Mapping[str, str] = {
+    "up": "which was heard so far",
+    "started": "which was heard so far",
+    "late": "which is missing now",
+    "failed": "which failed the last time",
+}
+"""How one that was heard stands, by its state, in a sentence about it."""
 
 
 class Heartbeat(Struct, kw_only=True):

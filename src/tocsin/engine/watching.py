@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tocsin.alerts.heartbeats import Heartbeat, next_due
+from tocsin.alerts.heartbeats import STANDS, Heartbeat, next_due
 from tocsin.engine import beating, ending, placing, settling, ticking, unheard
 from tocsin.engine.state import LEFT_OUT_KEPT
 from tocsin.engine.turn import SYSTEM, Turn
@@ -162,9 +162,9 @@ def _end_the_unwatched(turn: Turn) -> Iterator[str]:
 
 
 def _said(turn: Turn, heart: Heartbeat) -> str:
-    now = {"late": "is missing now", "failed": "failed the last time"}.get(heart.state, "was heard so far")
     return (
-        f"warning: the heartbeat {heart.service}/{heart.name}, which {now}, is left out: nobody hears of its absence. "
+        f"warning: the heartbeat {heart.service}/{heart.name}, {STANDS[heart.state]}, is left out: "
+        "nobody hears of its absence. "
         "Put back within a week, by its name or its key, it is judged on"
     )
 
