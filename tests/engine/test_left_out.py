@@ -142,9 +142,11 @@ def test_a_dead_job_is_paged_for_by_its_new_name_when_its_key_is_the_same():
 
 def test_a_watchdog_that_the_plan_left_out_once_counts_as_a_heartbeat_again():
     world = World().fires("Watchdog").at("1m")
-    world.put_in_force(NO_WATCHDOG)
+    world.restarted(plan=NO_WATCHDOG)
     assert world.incident(1).open, "it is an alert like any other meanwhile"
-    world.at("2m").put_in_force(PLAN)
+    world.at("2m")
+    world.engine.plan = world.read(PLAN)  # as a start over another folder has it
+    world.restarted(plan=PLAN)
     assert not world.incident(1).open
     world.at("4m").fires("Watchdog").at("9m")
     assert len(world.engine.state.incidents) == 1, "what it says counts"

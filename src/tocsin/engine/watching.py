@@ -39,8 +39,10 @@ def plan_changed(turn: Turn, before: Plan) -> list[str]:
         hearts[place].left_at = now
         _keep(turn, hearts[place])
     _forget_the_old(turn)
+    anew = False
     for place, spec in specs.items():
         heart = hearts.get(place)
+        anew |= bool(spec.alert) and (heart is None or heart.left_at is not None or were.get(place) != spec)
         if heart is None:
             heart = hearts[place] = Heartbeat(service=spec.service, name=spec.name)
             turn.changes.dropped_heartbeats.discard(place)
@@ -50,7 +52,7 @@ def plan_changed(turn: Turn, before: Plan) -> list[str]:
             heart.due = max(next_due(spec, heart.last), now)
         unheard.declared(turn, spec, heart, anew=were.get(place) not in (None, spec))
         _keep(turn, heart)
-    _place_again(turn, before)
+    _place_again(turn, anew=anew)
     return left
 
 
@@ -124,9 +126,10 @@ def _forget_the_old(turn: Turn) -> None:
             _forget(turn, place)
 
 
-def _place_again(turn: Turn, before: Plan) -> None:
-    """Alerts that counted as heartbeats and do no more, and those that do now."""
-    anew = {spec.alert for spec in turn.plan.heartbeat_alerts} - {spec.alert for spec in before.heartbeat_alerts}
+def _place_again(turn: Turn, *, anew: bool) -> None:
+    """Alerts that counted as heartbeats and do no more, and those that do now. ``anew``: the plan has one that it had
+    not, so each alert is looked at.
+    """
     for alert in list(turn.state.alerts.values()):
         counted = alert.reason is Reason.COUNTS_AS_HEARTBEAT
         if not alert.firing or alert.source == ending.OWN:
