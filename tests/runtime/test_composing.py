@@ -205,7 +205,7 @@ def test_a_page_has_the_plans_words_for_its_channel_and_what_is_no_page_has_tocs
     world.acknowledges(1)
     world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
     others = [one for one in world.engine.state.pages.values() if one.kind != "page"]
-    assert {one.kind for one in others} == {"drill", "synthetic", "help"}
+    assert {one.kind for one in others} == {"drill", "synthetic", "help", "notice"}
     for page in others:
         assert wanted(world, page).words is None, page.kind
 

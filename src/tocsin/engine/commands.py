@@ -176,7 +176,9 @@ class AskSwap(Command, frozen=True, kw_only=True, tag="ask_swap"):
 
 
 class AskCover(Command, frozen=True, kw_only=True, tag="ask_cover"):
-    """Somebody on the schedule is wanted for a time: in the place of ``person``, or "" where nobody is on call."""
+    """Somebody on the schedule is wanted for a time: in the place of ``person``, or with "" where nobody is on call,
+    else in the place of whoever asks.
+    """
 
     schedule: str
     starts_at: Instant

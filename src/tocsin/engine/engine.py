@@ -24,6 +24,7 @@ from tocsin.engine import (
     overriding,
     paging,
     parking,
+    releasing,
     rising,
     running,
     settling,
@@ -337,7 +338,7 @@ class Engine:
                 incident.hold_until = incident.held_since = None
                 incident.works = {key: work for key, work in incident.works.items() if not work.waiting}
                 incident.answers, incident.waits, incident.lingers_until = {}, None, None
-                paging.drop_resting(turn, incident)
+                releasing.drop_resting(turn, incident)
                 incident.paused = incident.paused_until = None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)

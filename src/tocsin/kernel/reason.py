@@ -149,6 +149,8 @@ class Reason(StrEnum):
     PUT_OFF = "put_off"
     ASKED_FOR_HELP = "asked_for_help"
     HELP_UNHEARD = "help_unheard"
+    HELP_UNANSWERED = "help_unanswered"
+    HELP_AWAITED = "help_awaited"
     PLAN_APPLIED = "plan_applied"
     QUARANTINED = "quarantined"
 
@@ -296,6 +298,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.PUT_OFF: "a person put it off until a set time",
     Reason.ASKED_FOR_HELP: "a person asked for help with it",
     Reason.HELP_UNHEARD: "whoever was asked for help could not be reached by any of their contact methods",
+    Reason.HELP_UNANSWERED: "nobody who was asked for help has answered",
+    Reason.HELP_AWAITED: "whoever was asked for help has time to answer; it is not said if one of them does",
     Reason.PLAN_APPLIED: "a person applied the plan now in force to it",
     Reason.QUARANTINED: "judging it failed; it is set aside and the last resort is paged",
     Reason.ON_CALL_CHANGED: "somebody takes another's place on call",
