@@ -73,6 +73,7 @@ def add(turn: Turn, command: c.AddContact) -> c.Result:
     contact = new(turn, command.person, command.channel, address, label, command.actor)
     if command.channel == DEVICE:
         verified(turn, contact)  # the browser that gave the subscription is the proof
+        waiting.reachable(turn, contact.person)
     return c.Result(ok=True, id=str(contact.id))
 
 
@@ -163,6 +164,7 @@ def verify(turn: Turn, command: c.VerifyContact) -> c.Result:
         return refuse("invalid", f"This is not the code: {then}", "code")
     verified(turn, contact)
     turn.count("contacts", "verified")
+    waiting.reachable(turn, contact.person)
     tell_owner(turn, contact, "A contact method of yours was added and verified")
     return c.Result(ok=True, id=str(contact.id))
 
