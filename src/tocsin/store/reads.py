@@ -395,10 +395,10 @@ class Reads(IncidentReads):
         return self._page(self._by_id(tables.changes, where), _change.decode, place_of(after), capped(limit))
 
     def heartbeats(self) -> list[Heartbeat]:
-        """All heartbeats, by service and name."""
+        """All heartbeats of the plan in force, by service and name."""
         table = tables.heartbeats
         asked = select(table.c.body).where(*self._here(table)).order_by(table.c.service, table.c.name).limit(10_000)
-        return self._all(asked, _heartbeat.decode)
+        return [one for one in self._all(asked, _heartbeat.decode) if one.left_at is None]
 
     def pages(
         self,
