@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.engine.test_oncall import PLAN, said
 from tests.engine.world import START, World, dump
+from tocsin.engine import overriding
 from tocsin.engine.commands import AddOverride, AnswerOverride, AskCover, AskSwap, CancelOverride, Result
 from tocsin.kernel.instant import parse_duration
 from tocsin.oncall.override import Override, covers_by_schedule
@@ -145,7 +146,8 @@ def test_whoever_comes_on_call_as_an_override_ends_is_paged_beside_the_next(ends
     if ends == "cancelled":
         assert world.at("8m").asked(CancelOverride(id=1, actor="person:ben")).ok
     world.at("12m").restarted().at("16m")
-    assert pages(world) == [("300s", "kei", 1), ("900s", "ana", 1), ("900s", "ben", 1)]
+    paged = [one for one in pages(world) if one[1] != "zoe"]  # who shadows
+    assert paged == [("300s", "kei", 1), ("900s", "ben", 1), ("900s", "ana", 1)]
 
 
 def test_an_override_that_is_over_is_forgotten_after_a_week():
@@ -158,13 +160,13 @@ def test_an_override_that_is_over_is_forgotten_after_a_week():
     assert (world.engine.state.overrides, world.engine.state.covers) == ({}, {})
 
 
-def test_overrides_made_and_taken_back_do_not_fill_the_memory():
+def test_overrides_made_and_taken_back_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(overriding, "MOST_LIVE", 5)
     world = World(PLAN)
-    for number in range(1, 521):
-        overrides(world, "kei", "0s", "50m")
+    for number in range(1, 12):
+        assert overrides(world, "kei", "0s", "50m").ok, "what is over counts for no bound"
         world.at(f"{number}s").asked(CancelOverride(id=number, actor="person:ben"))
-    assert 500 <= len(world.engine.state.overrides) <= 501
-    assert overrides(world, "kei", "0s", "50m").ok, "what is over counts for no bound"
+    assert len(world.engine.state.overrides) == 5
 
 
 def test_somebody_who_left_the_plan_takes_nobodys_place():
