@@ -166,6 +166,17 @@ async def test_what_is_wanted_becomes_a_command(world: World) -> None:
     ]  # fmt: skip
 
 
+async def test_what_may_be_of_no_use_is_said_with_the_answer_alone(world: World) -> None:
+    """No service pages by this schedule, and Ben is on call by it already."""
+    world.filler.override(starts_at=NOW - HOUR, ends_at=NOW + DAY)
+    number = world.filler.override(starts_at=NOW, ends_at=NOW + HOUR)
+    world.core.answer = Result(ok=True, id=str(number))
+    answer = await world.call("POST", "/oncall/overrides", {"schedule": "shop", "person": "ben", "duration": "1h"})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["warnings"][0] == "Ben is on call by shop all that time already"
+    assert (await world.get(f"/oncall/overrides/{number}"))["warnings"] == []
+
+
 async def test_a_named_token_stands_for_its_user_and_is_told_beside_them(world: World) -> None:
     """Ana's script asks Ben: it is Ana who asks. One of a user who is nobody of the plan stays what it is."""
     world.filler.token("c" * 40, 2, name="ci")

@@ -7,6 +7,7 @@ from tests.faces.filled import NOW
 from tocsin.engine.commands import ExpireSilence, Result, SetSilence
 from tocsin.kernel.instant import HOUR, MINUTE
 from tocsin.kernel.matcher import Matcher
+from tocsin.runtime.line import Firing
 
 LIVE = "11111111-2222-3333-4444-555555555555"
 
@@ -36,6 +37,38 @@ async def test_matchers_come_as_texts_or_objects(world: World) -> None:
         actor="person:ana", author="ana", comment="upgrade", starts_at=NOW, ends_at=NOW + 2 * HOUR,
         matchers=(Matcher("job", "=", "x"), Matcher("instance", "=~", "cart-.*")),
     )  # fmt: skip
+
+
+async def test_a_silence_of_everything_is_meant(world: World) -> None:
+    """Matchers that what has no label meets are refused without the word for it, but where they stay as they were."""
+    world.core.answer = Result(ok=True, id=LIVE)
+    for matchers in (["foo!=bar"], ["foo!=bar", 'a=~".*"'], ['a=""'], ["a!~b"]):
+        body = {"matchers": matchers, "comment": "x", "duration": "1h"}
+        refused = await world.call("POST", "/silences", body)
+        assert (refused.status_code, refused.json()["field"]) == (400, "matchers")
+        assert "without any label" in refused.json()["detail"] and world.core.asked == []
+        assert (await world.call("POST", "/silences", body | {"everything": True})).status_code == 201
+        command, _ = world.core.asked.pop()
+        assert isinstance(command, SetSilence) and command.everything
+    assert (await world.call("POST", "/silences", body | {"matchers": ["a!=b", "c=d"]})).status_code == 201
+    world.core.asked.clear()
+    name = world.filler.silence("a!=b", name="wide", starts_at=NOW - MINUTE)
+    longer = {"matchers": ['a!="b"'], "comment": "x", "duration": "3h"}
+    assert (await world.call("PUT", f"/silences/{name}", longer)).status_code == 200
+    assert (await world.call("PUT", f"/silences/{name}", longer | {"matchers": ["b!=c"]})).status_code == 400
+
+
+async def test_a_silence_says_how_many_alerts_it_keeps_quiet(world: World) -> None:
+    """As the core counts them, in the answer and in the list; what is over keeps nothing quiet."""
+    world.core.answer = Result(ok=True, id=LIVE)
+    world.core.fires = Firing(40, {LIVE: 3})
+    body = {"matchers": ["a=b"], "comment": "x", "duration": "2h"}
+    made = (await world.call("POST", "/silences", body)).json()
+    assert (made["quiet_now"], made["firing_now"]) == (3, 40)
+    both = (await world.get("/silences?state=all"))["items"]
+    assert [one["quiet_now"] for one in both] == [3, 0]
+    world.core.fires = Firing()
+    assert (await world.get(f"/silences/{LIVE}"))["quiet_now"] is None
 
 
 async def test_a_silence_says_exactly_one_end(world: World) -> None:

@@ -14,7 +14,7 @@ from tests.support.ports import free_port
 from tests.support.synapse import MatrixPerson, Synapse
 from tocsin.kernel.instant import SECOND
 from tocsin.pages.answers import Answer, Got, Listening, Taken, meant
-from tocsin.pages.channels.matrix_client import WHICH, Unclear, heard
+from tocsin.pages.channels.matrix_client import NAMED, WHICH, Unclear, heard
 from tocsin.pages.channels.setup import Setup
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Channel, Failed, Sent
@@ -187,9 +187,9 @@ def test_which_pages_words_without_a_reply_may_mean(pages: list[Page], written: 
 def test_a_bare_ack_takes_no_page_that_left_after_it() -> None:
     one, two, near = sent(1, 1000), sent(2, 1200), sent(3, 1045)
     (told,) = understood(spoke(1010), one, two)
-    assert isinstance(told, Answer) and told.page == 1
+    assert isinstance(told, Answer) and (told.page, told.written) == (1, 1010 * SECOND)
     (told,) = understood(spoke(1010, about="$page2"), one, two)
-    assert isinstance(told, Answer) and told.page == 2, "a reply names its page"
+    assert isinstance(told, Answer) and (told.page, told.written) == (2, 0), "a reply names its page"
     assert understood(spoke(1010), one, near) == [Unclear("!room/$said")]
     assert understood(spoke(1010, age=3_600_000), one, near) == [], "heard again by a start, an hour later"
 
@@ -202,26 +202,30 @@ async def test_what_cannot_be_taken_now_is_asked_for_again_and_its_writer_told_o
 
     async def take(told: Answer | Got) -> Taken:
         taken.append(told)
+        if isinstance(told, Answer) and told.written:
+            return Taken(False, "Do you mean incident #9?", unclear=True)
         return Taken(False, "Nothing was changed.", again=True) if len(taken) <= tries else Taken(True, "It is yours.")
 
     def reply(what: Any) -> Reply:
         return Reply(200, json.dumps(what))
 
-    first, second = spoke(1010, about="$page1"), spoke(1010)
+    first, second, later = spoke(1010, about="$page1"), spoke(1010), spoke(1200)
     refused = Reply(403, json.dumps({"errcode": "M_FORBIDDEN"}))
     catcher.replies.extend([
         reply({"user_id": "@tocsin:m.example"}), reply({"next_batch": "s1"}),
         reply(first), refused, reply(first), reply(first), reply(first),
         reply({**second, "next_batch": "s3"}), reply({"event_id": "$which"}),
+        reply({**later, "next_batch": "s4"}), reply({"event_id": "$meant"}),
     ])  # fmt: skip
-    catcher.default = reply({"next_batch": "s4"})
+    catcher.default = reply({"next_batch": "s5"})
     channel = matrix(catcher.url)
     assert isinstance(channel, Listening)
     task = asyncio.create_task(channel.listen(take, lambda of: [p for p in pages if p.provider_id.startswith(of)]))
-    asked = await asyncio.to_thread(catcher.wait_for, 10)
+    asked = await asyncio.to_thread(catcher.wait_for, 12)
     task.cancel()
     since = [one.query["since"][0] for one in asked if "/sync" in one.path and "since" in one.query]
     assert since[:6] == ["s1", "s1", "s1", "s1", "s2", "s3"]
-    assert len(taken) == 4
+    assert len(taken) == 5
     told = [one.json()["body"] for one in asked if "/send/" in one.path]
-    assert told == ["Nothing was changed.", WHICH], "that it could not be said makes it deaf to nobody"
+    said = ["Nothing was changed.", WHICH, f"Do you mean incident #9? {NAMED}"]
+    assert told == said, "that it could not be said makes it deaf to nobody"

@@ -22,7 +22,7 @@ from tocsin.kernel.instant import SECOND
 from tocsin.pages import rendering
 from tocsin.pages.answers import Answer, Call, DeafError, Got, Heard, Listening, Taken
 from tocsin.pages.channels.setup import Setup
-from tocsin.pages.channels.telegram_bot import HOW, LONGEST, TelegramByAsking, TelegramByWebhook
+from tocsin.pages.channels.telegram_bot import HOW, LONGEST, WHICH, TelegramByAsking, TelegramByWebhook
 from tocsin.pages.contacts import checked_address
 from tocsin.pages.ledger import Page
 from tocsin.pages.message import Failed, Sent
@@ -299,10 +299,10 @@ async def test_a_reply_that_says_ack_answers_its_page_and_a_bare_one_the_newest(
     reply = bot_api.writes(ANA, "Ack!", reply_to=message)
     bare = bot_api.writes(ANA, "👍🏽")
     await listened(bot_api, desk, lambda: len(bot_api.asked("sendMessage")) == 4)
-    assert desk.taken == [
-        Answer(page=34, by=str(ANA), mark=f"said/{ANA}/{reply}"),
-        Answer(page=35, by=str(ANA), mark=f"said/{ANA}/{bare}"),
-    ]
+    named, newest = desk.taken
+    assert named == Answer(page=34, by=str(ANA), mark=f"said/{ANA}/{reply}"), "nothing is to be doubted"
+    assert newest == Answer(page=35, by=str(ANA), mark=f"said/{ANA}/{bare}", written=newest.written)
+    assert newest.written % SECOND == 0 < newest.written
     told = bot_api.asked("sendMessage")[2:]
     assert {one["reply_parameters"]["message_id"] for one in told} == {reply, bare}
     assert {one["text"] for one in told} == {"You have incident #1."}
@@ -315,7 +315,17 @@ async def test_a_bare_ack_is_for_no_page_that_came_after_it_however_late_it_is_r
     second = await telegram(bot_api.url).send(page(address=str(ANA), page=35))
     desk = Desk(sent(34, first.provider_id), sent(35, second.provider_id))
     await listened(bot_api, desk, lambda: len(bot_api.asked("sendMessage")) == 3)
-    assert desk.taken == [Answer(page=34, by=str(ANA), mark=f"said/{ANA}/{bare}")]
+    (taken,) = desk.taken
+    assert (taken.page, taken.mark, taken.later) == (34, f"said/{ANA}/{bare}", (35,))
+
+
+async def test_who_wrote_what_may_mean_nothing_there_is_told_how_a_page_is_named(bot_api: TelegramServer) -> None:
+    first = await telegram(bot_api.url).send(page(address=str(ANA)))
+    desk = Desk(sent(34, first.provider_id))
+    desk.said = Taken(False, "Do you mean incident #1, Down?", unclear=True)
+    bot_api.writes(ANA, "ack")
+    await listened(bot_api, desk, lambda: len(bot_api.asked("sendMessage")) == 2)
+    assert bot_api.asked("sendMessage")[-1]["text"] == f"Do you mean incident #1, Down? {WHICH}"
 
 
 async def test_what_cannot_be_taken_now_is_not_confirmed_and_holds_up_no_other(

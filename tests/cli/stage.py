@@ -241,7 +241,7 @@ def silence(name: str = "6f1c5a0e-3c7f-4d6e-9a51-0f5f8a4f7f10", **changes: Any) 
     base = m.PublishedSilence(
         id=name, state="active", matchers=['alertname="RedisFull"'], author="ana", comment="moving cart-1",
         starts_at="2026-11-22T03:00:00.000Z", ends_at="2026-11-22T05:30:00.000Z", created_at="2026-11-22T03:00:00.000Z",
-        updated_at="2026-11-22T03:00:00.000Z", origin="",
+        updated_at="2026-11-22T03:00:00.000Z", origin="", quiet_now=3, firing_now=40,
     )  # fmt: skip
     return {**msgspec.to_builtins(base), **changes}
 

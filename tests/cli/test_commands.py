@@ -203,7 +203,7 @@ def test_a_silence_is_added_for_a_time_or_until_one(stage: Stage) -> None:
     """Durations are reckoned by the server; the author is $USER unless said."""
     stage.answers["POST /silences"] = (201, silence())
     out = stage.run("silence", "add", "RedisFull", "region=~eu-.*", "--for", "2h", "--comment", "moving").out
-    assert "6f1c5a0e-3c7f-4d6e-9a51-0f5f8a4f7f10" in out
+    assert "6f1c5a0e-3c7f-4d6e-9a51-0f5f8a4f7f10" in out and "3 of the 40 alerts that fire" in out
     stage.run("silence", "add", "a=b", "--until", "2026-11-23T08:00+01:00", "--reason", "x", "--author", "ana")
     assert [asked.body for asked in stage.asked] == [
         {
@@ -214,6 +214,24 @@ def test_a_silence_is_added_for_a_time_or_until_one(stage: Stage) -> None:
         },
         {"matchers": ['a="b"'], "ends_at": "2026-11-23T07:00:00.000Z", "comment": "x", "author": "ana"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"quiet_now": 40}, "everything that fires: all 40 alerts"),
+        ({"quiet_now": 0}, "nothing that fires (40 alerts fire)"),
+        ({"quiet_now": 0, "firing_now": 0}, "nothing (no alert fires)"),
+        ({"quiet_now": None, "firing_now": None}, "not known"),
+        ({"state": "pending", "quiet_now": 0}, "nothing yet: it is still to come"),
+    ],
+)
+def test_a_silence_says_what_it_keeps_quiet(stage: Stage, found: dict[str, Any], said: str) -> None:
+    """How many of those that fire; and the word that everything is meant is sent on."""
+    stage.answers["POST /silences"] = (201, silence(**found))
+    assert said in stage.run("silence", "add", "foo!=bar", "--for", "1h", "--comment", "x", "--everything").out
+    body = stage.asked[0].body
+    assert isinstance(body, dict) and body["everything"] is True
 
 
 @pytest.mark.parametrize(
@@ -300,6 +318,15 @@ def test_resolving_an_event_needs_to_know_which(stage: Stage) -> None:
     assert stage.run("send", "--resolve").code == 2
     assert stage.run("send", "--resolve", "--key", "k").code == 0
     assert stage.asked[0].body == {"title": "Resolved from the command line", "state": "resolved", "key": "k"}
+
+
+def test_resolving_what_does_not_fire_says_so_and_is_no_failure(stage: Stage) -> None:
+    """A mistyped key is not told that its resolution was taken."""
+    stage.answers["POST /services/inbox/events"] = (202, {"accepted": 1, "not_firing": 1})
+    done = stage.run("send", "--resolve", "--key", "typo")
+    assert (done.code, done.out) == (0, "Nothing that fires for inbox has the key typo: nothing was resolved.\n")
+    assert "has these labels" in stage.run("send", "--resolve", "--label", "a=b").out
+    assert stage.run("send", "--resolve", "--key", "typo", "--json").json["not_firing"] == 1
 
 
 def test_a_new_key_is_three_fields_for_scripts_and_lines_to_paste_for_people(stage: Stage) -> None:

@@ -239,8 +239,13 @@ def test_a_swap_and_a_cover_request_wait_for_their_people(tocsin_server: Start, 
         assert (who["person"], who["since"], who["until"]) == (person, shift["start"], shift["end"])
 
     later = next(one for one in shifts if one["person"] == mine and one is not first)
-    wanted = as_(mine, "cover", "shop-primary", "--person", mine, "--from", later["start"], "--to", later["end"])
-    assert wanted.json["state"] == "asked"
+    wanted = as_(mine, "cover", "shop-primary", "--from", later["start"], "--to", later["end"])
+    assert (wanted.json["state"], wanted.json["instead_of"]) == ("asked", mine)
+    again = as_(theirs, "override", "shop-primary", theirs, "--from", first["start"], "--to", first["end"])
+    assert (again.code, again.json["state"]) == (0, "agreed")
+    assert "Warning: " in again.err and "is on call by shop-primary all that time already." in again.err
+    other = as_(theirs, "cover", "shop-primary", "--from", later["start"], "--to", later["end"])
+    assert f"In that time {mine} is on call by shop-primary: say whose place is to be taken (--person)." in other.err
     assert as_(theirs, "accept", "2").json["person"] == theirs
     backwards = as_(mine, "override", "shop-primary", theirs, "--from", later["end"], "--to", later["start"])
     assert (backwards.code, "It must end after it begins" in backwards.err) == (1, True)

@@ -299,8 +299,48 @@ def test_a_gap_can_be_asked_to_be_covered():
     assert answers(world, "kei").ok
     world.fires("Down", job="quiet")
     assert pages(world) == [("0s", "kei", 1)]
-    full = AskCover(schedule="primary", starts_at=at("0s"), ends_at=at("30m"), actor="person:ana")
-    assert world.asked(full).message == "Somebody is on call all that time: say whose place is to be taken"
+
+
+def wants_cover(world: World, actor: str, end: str, **more: Any) -> Result:
+    """Somebody asks for cover from now on, and does not say whose place it is."""
+    more = {"schedule": "primary"} | more
+    return world.asked(AskCover(starts_at=at("0s"), ends_at=at(end), actor=actor, **more))
+
+
+@pytest.mark.parametrize("actor", ["person:ana", "person:ana (token ci)"])
+def test_who_asks_for_cover_of_their_own_shift_need_not_say_whose_it_is(actor):
+    world = World(PLAN)
+    assert wants_cover(world, actor, "30m").ok
+    assert world.engine.state.overrides[1].instead_of == "ana"
+    assert answers(world, "ben").ok
+    assert paged_at(world, "10m", "35m") == ["ben", "ana"]
+
+
+def test_their_own_is_theirs_beside_others_who_are_on_call_with_them():
+    world = World(PLAN.replace(b"rotate: [ana, ben], every: day", b"rotate: [[ana, zoe], ben], every: day"))
+    assert wants_cover(world, "person:ana", "30m").ok
+    assert world.engine.state.overrides[1].instead_of == "ana"
+
+
+@pytest.mark.parametrize(
+    ("actor", "end", "who"),
+    [
+        ("person:ana", "2h", "ana and ben are"),
+        ("person:ben", "30m", "ana is"),
+        ("user:ops", "30m", "ana is"),
+        ("person:kei", "2h", "ana and ben are"),
+    ],
+)
+def test_where_it_may_be_anothers_place_whose_is_asked_and_the_choice_named(actor, end, who):
+    refused = wants_cover(World(PLAN), actor, end)
+    wanted = f"In that time {who} on call by primary: say whose place is to be taken"
+    assert (refused.ok, refused.field, refused.message) == (False, "person", wanted)
+
+
+def test_of_many_whose_place_it_may_be_a_few_are_named():
+    rota = b"rotate: [[ana, ben], [kei, zoe]], every: 12h"
+    refused = wants_cover(World(PLAN.replace(b"rotate: [ana, ben], every: day", rota)), "person:ana", "20h")
+    assert refused.message.startswith("In that time kei, zoe, ana and 1 more are on call by primary: ")
 
 
 def test_there_is_a_bound_on_overrides():

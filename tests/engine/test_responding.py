@@ -132,7 +132,7 @@ def test_whoever_waits_for_help_is_told_at_once_that_it_reached_nobody(has_it):
     assert [row.state for row in world.rows(1, "kei")] == ["failed", "failed"], "the mail after the push"
     told = [entry.what for entry in world.timeline if entry.reason == "help_unheard"]
     assert told == ["The call for help did not reach Kei"]
-    notices = [row for row in world.rows(1, "ana") if row.kind == "notice"]
+    notices = [row for row in world.rows(1, "ana") if row.reason == "help_unheard"]
     assert [row.title for row in notices] == [
         f"The call for help did not reach Kei: incident #1, {world.incident(1).title}"
     ]
@@ -149,7 +149,7 @@ def test_that_help_was_not_reached_goes_by_the_next_method_and_costs_nobody_the_
     world.has("ana", "https://push.example/ana")
     world.answers = lambda page: "sent" if page.person == "ana" and page.channel == "email" else "failed client"
     world.asked(AddResponders(actor="person:ana", incident=1, targets=("person:kei",)))
-    ways = [(row.channel, row.state) for row in world.rows(1, "ana") if row.kind == "notice"]
+    ways = [(row.channel, row.state) for row in world.rows(1, "ana") if row.reason == "help_unheard"]
     assert ways == [("webhook", "failed"), ("email", "sent")]
     world = down()
     world.acknowledges(1)
@@ -165,7 +165,7 @@ def test_help_whose_channel_is_down_is_said_to_be_tried_again_and_once():
     world.asked(AddResponders(actor="user:owner", incident=1, targets=("person:kei",)))
     told = [entry.what for entry in world.timeline if entry.reason == "help_unheard"]
     assert told == ["The call for help has not reached Kei; it is tried again"]
-    assert [row.person for row in world.rows(1) if row.kind == "notice"] == ["ana"], "who has it waits for the help too"
+    assert [row.person for row in world.rows(1) if row.reason == "help_unheard"] == ["ana"], "who has it waits too"
     world.at("50m")
     assert sum(entry.reason == "help_unheard" for entry in world.timeline) == 1
 

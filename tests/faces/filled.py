@@ -313,6 +313,7 @@ class FakeCore(CoreClient):
         self.heard: list[tuple[str, bytes, str]] = []
         self.changed: asyncio.Queue[Changed | None] = asyncio.Queue()
         self.weighing = Weighing()
+        self.fires = Firing(0)
         self.weighed: list[tuple[str, str, str, int]] = []
 
     def _here(self) -> None:
@@ -338,9 +339,9 @@ class FakeCore(CoreClient):
         self.weighed.append((service, playbook, target, run))
         return self.weighing
 
-    async def firing(self, incident: int = 0) -> Firing:
+    async def firing(self, incident: int = 0, newest: int = 0) -> Firing:
         self._here()
-        return Firing(0)
+        return self.fires
 
     async def reload(self, actor: str, only: str = "") -> Reloaded:
         self._here()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.intake.hearing import LIMITS, NOW, answer, hear
 from tocsin.intake.request import Heard, Limits, Request
 from tocsin.intake.sources import SOURCES
+from tocsin.kernel.identity import keyed, label_text
 from tocsin.kernel.instant import HOUR, format_rfc3339
 
 LATER, EARLIER = format_rfc3339(NOW + HOUR), format_rfc3339(NOW - HOUR)
@@ -49,6 +51,15 @@ def test_an_array_is_told_how_a_batch_is_written() -> None:
     assert heard.reply.status == 400
     assert "body must be a JSON object, one event" in heard.fault
     assert '{"events": [...]}' in heard.fault
+
+
+def test_what_is_over_and_does_not_fire_is_counted() -> None:
+    """By its key or its labels; what begins in the same request fires."""
+    over = [{"key": "a", "state": "resolved"}, {"labels": {"x": "y"}, "state": "acknowledged"}]
+    assert answer(post({"events": over})) == {"accepted": 2, "not_firing": 2}
+    known = {keyed("a"): SimpleNamespace(firing=True), label_text({"x": "y"}): SimpleNamespace(firing=False)}
+    assert answer(post({"events": over}, known=known)) == {"accepted": 2, "not_firing": 1}
+    assert answer(post({"events": [{"title": "t", "key": "a"}, over[0]]})) == {"accepted": 2}
 
 
 def test_a_batch_is_taken_in_order() -> None:

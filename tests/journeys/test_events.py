@@ -46,7 +46,9 @@ def test_one_event_opens_an_incident_and_its_end_closes_it(server: TocsinServer,
     assert (found["title"], found["service"], found["severity"]) == ("Backup failed", "db", "sev1")
     (alert,) = found["alerts"]
     assert (alert["count"], alert["title"], alert["link"]) == (2, "Backup failed twice", "https://ci.example/9")
-    assert post(key, {"title": "Backup failed", "key": "backup/db1", "state": "resolved"})[0] == 202
+    over = {"key": "backup/db1", "state": "resolved"}
+    assert post(key, over) == (202, {"accepted": 1})
+    assert post(key, over) == (202, {"accepted": 1, "not_firing": 1})
     becomes(server, found["number"], "resolved")
     assert len(mail_server.wait_for(1)) == 1
 
@@ -69,7 +71,11 @@ def test_a_batch_is_taken_whole_or_not_at_all(server: TocsinServer) -> None:
     assert len(server.json("alerts")) == 3
     # And by its key, which is all it has, one is silenced.
     assert post(key, {"title": "Backup failed", "key": "backup/db1"})[0] == 202
-    server.run("silence", "add", 'key="backup/db1"', "service=db", "--for", "1h", "--comment", "moving it")
+    until = ("--for", "1h", "--comment", "moving it")
+    said = server.run("silence", "add", 'key="backup/db1"', "service=db", *until).stdout
+    assert "1 of the 4 alerts that fire" in said
+    refused = server.run("silence", "add", "enviroment!=prod", *until, check=False)
+    assert refused.returncode == 1 and "--everything" in refused.stderr
     (alert,) = server.json("alerts", "--match", "key=backup/db1")
     assert (alert["labels"], len(alert["silences"])) == ({}, 1)
     assert server.json("alerts", "--match", "key=backup/db2") == []
@@ -118,7 +124,8 @@ def test_tocsin_send_opens_one_and_the_line_it_prints_ends_it(server: TocsinServ
     assert (found["title"], found["service"], found["severity"]) == ("Restore failed", "db", "sev2")
     again = re.search(r"When it is over: tocsin (.*)", said)
     assert again is not None
-    server.run(*again.group(1).split())
+    assert "Resolution taken for db." in server.run(*again.group(1).split()).stdout
+    assert "nothing was resolved" in server.run(*again.group(1).split()).stdout
     becomes(server, found["number"], "resolved")
     assert server.json("send", "--service", "db", "--key", "x", "--title", "once")["accepted"] == 1
     assert server.run("send", "--service", "nowhere", check=False).returncode == 1

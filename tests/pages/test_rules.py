@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from importlib.resources import files
 from zoneinfo import ZoneInfo, reset_tzpath
@@ -178,6 +179,9 @@ def test_rules_that_cannot_be_are_named_by_their_field(reach, field):
     [
         ("sms", "+34 600-000 000", "+34600000000"),
         ("call", " +1 (555) 010.0199 ", "+15550100199"),
+        ("sms", "+290 22 222", "+29022222"),
+        ("sms", "+7 701 123 45 67", "+77011234567"),
+        ("sms", "+498912345678901", "+498912345678901"),
         ("email", "Ana.B@SHOP.Example", "Ana.B@shop.example"),
         ("webhook", "https://push.example/a?b=c", "https://push.example/a?b=c"),
         ("telegram", " 12345 ", "12345"),
@@ -188,6 +192,24 @@ def test_rules_that_cannot_be_are_named_by_their_field(reach, field):
 )
 def test_an_address_is_kept_in_one_form(channel, written, kept):
     assert checked_address(channel, written) == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("+34 60000", "7 digits: with its country a telephone number has 8 to 15 of them"),
+        ("+1234567", "7 digits: in +1 a telephone number has 11 of them"),
+        ("+1 555 010 01990", "12 digits: in +1 a telephone number has 11 of them"),
+        ("+7 701 123 45 6", "10 digits: in +7 a telephone number has 11 of them"),
+        ("+3460000000000000", "16 digits: with its country a telephone number has 8 to 15 of them"),
+        ("+1 055 010 0199", "in +1 an area's number begins with 2 to 9"),
+        ("600000000", "write the number with + and its country, such as +34 600 000 000"),
+    ],
+)
+def test_what_is_too_short_or_too_long_for_a_telephone_is_called_by_nobody(written, why):
+    for channel in ("sms", "call"):
+        with pytest.raises(BadAddress, match=re.escape(why)):
+            checked_address(channel, written)
 
 
 @pytest.mark.parametrize(

@@ -845,3 +845,11 @@ def test_a_slack_app_that_nobody_could_answer_is_refused():
         "nobody could answer in Slack: neither a signing secret nor an app token is named"
     ]
     assert good("channels: {slack: {token: secret:s, app token: secret:a}}").channels["slack"]["app token"]
+
+
+@pytest.mark.parametrize("number", ["+1234567", "+3460000", "+3460000000000000"])
+def test_a_number_of_no_telephones_length_is_found_before_anybody_is_called_from_it(number: str) -> None:
+    said = f"channels: {{twilio: {{account: AC1, token: 'secret:t', from: '{number}'}}}}"
+    (error,) = (one for one in read(tocsin=HEAD + said).findings if one.level == "error")
+    assert "a number of yours at Twilio" in error.message
+    assert "8 to 15 digits" in error.hint

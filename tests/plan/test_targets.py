@@ -22,10 +22,10 @@ tocsin: 1
 people: {ana: {}}
 services:
   shop:
-    targets:
-      it: %s
     probes:
       - {http: "http://127.0.0.1:1/", name: health}
+    targets:
+      it: %s
 """
 
 
@@ -206,14 +206,7 @@ def test_what_cannot_be_reached_so_is_refused_with_the_reason(text: str, why: st
 
 # -- which system a target is ------------------------------------------------------------------------------------------
 
-TWO = """
-tocsin: 1
-people: {ana: {}}
-services:
-  shop:
-    targets:
-      it: %s
-      host: {ssh: {host: web-1, user: watcher, host key: KEY}, look with: secret:l, fix with: secret:f}
+TWO = PLAN + """      host: {ssh: {host: web-1, user: watcher, host key: KEY}, look with: secret:l, fix with: secret:f}
   bank:
     targets:
       that: %s

@@ -38,8 +38,8 @@ from tocsin.playbooks import language
 from tocsin.playbooks.language import About, Declared, Run, Target, fix, look
 from tocsin.playbooks.manifest import MANIFEST, Manifest, Manifests, Param, encode_manifests
 from tocsin.playbooks.resuming import Word
+from tocsin.playbooks.run import WATCH, Step
 from tocsin.playbooks.run import Run as Row
-from tocsin.playbooks.run import Step
 from tocsin.playbooks.runner.declare import PLAIN
 from tocsin.testing.carrying import Carrier, Killed
 
@@ -199,9 +199,11 @@ class Playground(World):
         """What is kept so that it is found at once says what looking at everything would."""
         super().check()
         state = self.engine.state
-        assert state.locked == {lock: run.number for run in state.runs.values() if run.live for lock in run.holds}
         living = [run for run in state.runs.values() if run.live]
-        assert state.changing == {lock: run.number for run in living if run.state != "watching" for lock in run.holds}
+        assert state.locked == _by_lock(living)
+        assert state.changing == _by_lock([run for run in living if run.state != "watching"])
+        self._check_alone([run for run in living if run.works])
+        self._check_waiting()
         assert state.in_midst == {run.number for run in state.runs.values() if run.in_midst}
         assert state.at_work == {
             incident: {run.number for run in living if run.incident == incident}
@@ -229,6 +231,34 @@ class Playground(World):
         assert all(run.outcome != "blocked" for run in state.runs.values()), "no guard counts those"
         assert state.answered == {one.number for one in opened if one.state == "acknowledged" or one.answers}
 
+    def _check_alone(self, working: list[Row]) -> None:
+        """One run at a time may change a system, by whatever name it has it."""
+        bindings, held = self.engine.plan.bindings, set[str]()
+        for run in working:
+            alike = set(bindings.alike(run.holds))
+            assert held.isdisjoint(alike), f"another run works on {sorted(alike & held)}"
+            held |= alike
+
+    def _check_waiting(self) -> None:
+        """What waits does so for a run of another incident that lives, and has pages wait no longer than is written."""
+        state, plan = self.engine.state, self.engine.plan
+        waiting = set()
+        for incident in state.incidents.values():
+            for key, work in incident.works.items():
+                if not work.waiting:
+                    continue
+                waiting.add(incident.number)
+                assert incident.open and incident.state == "triggered" and state.members[incident.number].loud
+                other = state.runs[work.awaits]
+                assert other.live and other.incident != incident.number, f"{key} waits for what is over: {other}"
+                assert work.until >= other.over_by or other.state != "running", (work, other)
+                most = plan.playbooks[work.playbook].hand_over_after + WATCH
+                assert not work.pages_until or work.pages_until <= work.since + most
+                assert any(other.playbook in one for one in (work.why,)), work.why
+            if incident.open and any(work.pages_until for work in incident.works.values()):
+                waiting.add(incident.number)
+        assert state.waiting == waiting
+
     def _check_holds(self, living: list[Row]) -> None:
         """Pages wait for code only while code is at it, or for alerts to end, and never for longer than is written."""
         state, plan = self.engine.state, self.engine.plan
@@ -243,8 +273,9 @@ class Playground(World):
             if waits:
                 assert incident.hold_until is not None and incident.held_since is not None
                 holders = [run for run in runs if run.holding and run.rung in ("ask", "act")]
-                assert holders and max(run.deadline if run.state == "running" else run.watch_until or 0
-                                       for run in holders) >= incident.hold_until, incident  # fmt: skip
+                untils = [run.deadline if run.state == "running" else run.watch_until or 0 for run in holders]
+                untils += [work.pages_until for work in incident.works.values()]
+                assert max(untils) >= incident.hold_until, incident
                 stopping = any(run.stopping for run in holders)  # by a person: pages leave when it has, in seconds
                 if not any(run.by_hand for run in holders) and not stopping:
                     assert incident.lifted is None
@@ -301,7 +332,9 @@ class Playground(World):
             works = [incident.works.get(wish.key) for wish in chain]
             meant = zip(chain, works, strict=True)
             turn = next((wish.key for wish, work in meant if not (work and work.passes_on)), "")
-            assert turn and (turn in live or turn not in incident.works), f"code is not at {state.alerts[id].title}"
+            work = incident.works.get(turn)
+            at_it = work is None or work.waiting or work.pages_until > self.now or turn in live
+            assert turn and at_it, f"code is not at {state.alerts[id].title}"
 
     def _was_paged(self, incident: Incident) -> bool:
         """Whether a step of its escalation has paged anybody since it was opened or reopened."""
@@ -403,6 +436,10 @@ class Playground(World):
         found = sorted(key for key in self.tables.get("steps", {}) if key[0] == number)
         rows = [msgspec.json.decode(self.tables["steps"][key][1], type=self.tables["steps"][key][0]) for key in found]
         return [f"{one.verb} {one.function.rpartition('.')[2]} {one.state}" for one in rows]
+
+
+def _by_lock(runs: list[Row]) -> dict[str, set[int]]:
+    return {lock: {run.number for run in runs if lock in run.holds} for one in runs for lock in one.holds}
 
 
 def manifest(found: Declared) -> Manifest:

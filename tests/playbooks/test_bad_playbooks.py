@@ -7,7 +7,12 @@ import pytest
 
 from tests.playbooks.playground import Playground, Pump, Run, drain, level
 from tests.playbooks.test_stories import FULL, empty_it, fires
-from tocsin.playbooks.language import About, Failed, playbook, trust
+from tocsin.playbooks.language import About, Failed, fix, playbook, trust
+
+
+@fix
+def unreadable(pump: Pumpe) -> None:  # type: ignore[name-defined]  # noqa: F821  # as behind TYPE_CHECKING
+    """Flush it."""
 
 
 def last(world: Playground) -> str:
@@ -192,4 +197,22 @@ def test_one_that_gives_a_text_where_a_fix_takes_a_target_changes_nothing(there:
     run = world.run(1)
     assert world.done == [] and run.fixes == 0 and run.outcome == "handed_over"
     assert "drain takes a Pump as pump, one of the playbook's targets, and is given " in run.why
+    assert world.pages == [("0s", "ana", 1)]
+
+
+@pytest.mark.parametrize("given", ["'some other box'", "pump"])
+def test_one_whose_fix_says_what_it_takes_in_words_that_cannot_be_read_changes_nothing(given: str):
+    """Whether it is given a system could not be told before it, nor what it answered after it."""
+
+    @playbook(name="unread", answers=['alertname="Full"'], trust=trust(start="act"))
+    def unread(run: Run, pump: Pump) -> None:
+        run.fix(unreadable, eval(given, {"pump": pump}))
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(unread)
+    world.carrier.instead[unreadable.name] = lambda given: world.done.append(f"flushed {given}")
+    world.fires("Full", instance="cart-1")
+    run = world.run(1)
+    assert world.done == [] and run.fixes == 0 and run.outcome == "handed_over"
+    assert "cannot be read: NameError: name 'Pumpe' is not defined" in run.why
     assert world.pages == [("0s", "ana", 1)]

@@ -341,6 +341,8 @@ def composed(text: str) -> tuple[list[Composed], list[tuple[int, str, str]]]:
         ("under: 0.80", "bellow: 0.80", 25, "unknown key 'bellow'", "known here: over, under"),
         ("under: 0.80", "under: most", 25, "'most' is not a number", "0.9"),
         ("{used_ratio: {under: 0.80}}", "used_ratio < 0.8", 25, "is no condition", "conditions compare"),
+        ("{used_ratio: {under: 0.80}}", "{is: 0}", 25, "expected a comparison, found a text", "{it: {is: 0}}"),
+        ("{used_ratio: {under: 0.80}}", "{used_ratio: 5}", 25, "expected a comparison, found a text", "{it: {is: 0}}"),
         ("    until: {used_ratio: {under: 0.80}}\n", "", 23, "needs the key 'until'", "must hold"),
         ("within: 2m", "within: 2 minutes", 27, "'2 minutes' is not a duration", "90s"),
         ("per: 6h", "per: 60d", 7, "out of bounds", "1w"),

@@ -56,6 +56,9 @@ def test_of_very_many_sentences_the_first_and_the_newest_are_kept_and_what_it_ha
     assert gap == f"… {63 - MOST_FINDINGS} more left out here …" and len(run.told) == MOST_FINDINGS + 1
     assert "chatty: finding one" in tried and "It changed nothing" in tried
     assert any("97 % full" in one for one in tried), "the last it saw"
+    assert len(tried) == 12 and "chatty: … 53 earlier lines left out: run 1 has them" in tried, tried
+    assert len([one for one in tried if "note " in one or "finding" in one or "97 %" in one]) == 62 - 53
+    assert run.beside(world.recorded(1)) == ("finding one",), "its steps say all the others, and no gap is told of"
     assert dump(world.replayed().state) == dump(world.engine.state)
 
 
@@ -66,6 +69,7 @@ def test_that_a_fix_may_have_been_done_is_said_first_whatever_was_said_before():
     doubt = "It is not known whether playground.kick(main) was done: it had begun"
     assert world.run(1).outcome == "handed_over" and doubt in world.run(1).findings
     assert world.incident(1).tried[1] == f"looping: {doubt}"
+    assert world.incident(1).tried[2] == "looping: … 32 earlier lines left out: run 1 has them"
 
 
 def test_equal_looks_are_one_finding():

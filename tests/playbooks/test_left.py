@@ -133,7 +133,7 @@ def test_a_run_that_asks_is_measured_as_itself() -> None:
     assert of(one, "rate").now == "2 of 3 left after this run"
     assert of(one, "blast").now == "1 of 2 not well, 1 being changed, 0 more allowed"
     beside = weighed(world)
-    assert beside.no == "run 1 of kicks works on cart/main" == refused(world)
+    assert beside.no == "run 1 of kicks asks before it changes cart/main" == refused(world)
     assert of(beside, "lock").now == "held by run 1 of kicks, which asks"
     world.fires("PaymentsDown")
     (one,) = weigh_run(world.engine.state, world.engine.plan, world.now, 1).each  # type: ignore[union-attr]

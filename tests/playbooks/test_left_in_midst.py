@@ -8,23 +8,10 @@ import pytest
 
 from tests.engine.world import dump
 from tests.playbooks.playground import Pump, Run, drain, kick, level
+from tests.playbooks.test_beside import FULL, one_at_a_time, plain
 from tests.playbooks.test_targets_in_turn import Fleet
 from tocsin.engine.weighing import weigh
 from tocsin.playbooks.language import blast_radius, playbook, trust
-
-FULL = ['alertname="Full"']
-
-
-@playbook(name="plain", answers=FULL, trust=trust(start="act"))
-def plain(run: Run, pump: Pump) -> None:
-    run.fix(kick, pump)
-    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
-
-
-@playbook(name="one", answers=FULL, trust=trust(start="act"), guards=[blast_radius(1)])
-def one(run: Run, pump: Pump) -> None:
-    run.fix(kick, pump)
-    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
 
 
 @playbook(name="two", answers=FULL, trust=trust(start="act"), guards=[blast_radius(2)])
@@ -51,7 +38,7 @@ def cut_off(*playbooks: Callable[..., None], hosts: str = "abc") -> Fleet:
 
 
 def test_one_at_a_time_is_none_beside_one_that_was_left_half_changed() -> None:
-    world = cut_off(one)
+    world = cut_off(one_at_a_time)
     assert world.done == [] and world.outcomes == ["handed_over", "blocked", "blocked"]
     assert world.run(2).why == (
         "1 of 8 targets are being changed, at most 1 may; run 1 left a in the midst of a change: continue it, or take"
@@ -87,16 +74,16 @@ def test_killed_again_and_again_it_begins_no_other() -> None:
 
 @pytest.mark.parametrize("how", ["resumes", "by hand", "beside it", "takes over", "gives back", "over"])
 def test_it_counts_until_a_person_goes_on_there_or_the_incident_is_over(how: str) -> None:
-    world = cut_off(one, other_one)
+    world = cut_off(one_at_a_time, other_one)
     world.at("1m").fires("Stuck", instance="d", region="other")
     assert world.run(4).outcome == "blocked", "another incident's counts as well"
     match how:
         case "resumes":
             assert world.resumes(1, word="again").ok
         case "by hand":
-            assert world.runs_by_hand("one", incident=1, targets={"pump": "a"}, role="admin").ok
+            assert world.runs_by_hand("one-at-a-time", incident=1, targets={"pump": "a"}, role="admin").ok
         case "beside it":
-            assert world.runs_by_hand("one", targets={"pump": "a"}, role="admin").ok
+            assert world.runs_by_hand("one-at-a-time", targets={"pump": "a"}, role="admin").ok
         case "takes over" | "gives back":
             assert world.takes_over(1).ok
             assert how == "takes over" or world.gives_back(1).ok
@@ -112,10 +99,10 @@ def test_it_counts_until_a_person_goes_on_there_or_the_incident_is_over(how: str
 
 
 def test_what_is_left_of_it_is_shown_as_it_is_refused() -> None:
-    world = cut_off(one)
+    world = cut_off(one_at_a_time)
     took = {left.kind: left.now for left in world.run(1).took}
     assert took["blast"] == "holds 1 until a person goes on there, or the incident is over"
-    found = weigh(world.engine.state, world.engine.plan, world.now, "cart", "one", "b")
+    found = weigh(world.engine.state, world.engine.plan, world.now, "cart", "one-at-a-time", "b")
     assert found is not None
     blast = next(left for left in found.each[0].left if left.kind == "blast")
     assert blast.now == "3 of 8 not well, 1 being changed, 0 more allowed" and blast.no == world.run(2).why

@@ -76,12 +76,16 @@ def test_two_services_change_one_system_one_after_the_other() -> None:
     world.full_of("cart")
     assert world.run(1).state == "watching", "it holds the system until its alert has ended"
     world.full_of("pay")
-    assert last(world) == "run 1 of one-by-one works on cart/main, which is pay/main too"
-    assert world.done == ["drain"] and [page[1] for page in world.pages] == ["ana"], "pages of pay wait for nobody"
+    work = world.incident(2).works["one-by-one main"]
+    said = "run 1 of one-by-one, which watches what it fixed on cart/main, which is pay/main too"
+    assert work.why == f"one-by-one waits for {said}" and world.pages == []
     shown = weigh(world.engine.state, world.engine.plan, world.now, "pay", "one-by-one")
-    assert shown is not None and shown.each[0].left[0].no == last(world), "what is shown is what refuses"
+    held = said.replace(", which watches", " watches")
+    assert shown is not None and shown.each[0].left[0].no == held, "what is shown is what keeps it"
     world.full_of("cart", "two")
-    assert world.outcomes == ["watching", "blocked", "watching"], "the other system is another one"
+    assert world.outcomes == ["watching", "watching"], "the other system is another one"
+    world.over_of("cart").until("1m")
+    assert world.outcomes == ["verified", "watching", "watching"] and world.run(3).service == "pay"
     assert dump(world.replayed().state) == dump(world.engine.state)
 
 
@@ -91,7 +95,8 @@ def test_a_lock_that_was_taken_before_counts_from_the_start() -> None:
     world.full_of("cart")
     world.comes_back()
     world.full_of("pay")
-    assert last(world).startswith("run 1 of restarted works on cart/main")
+    work = world.incident(2).works["restarted main"]
+    assert work.awaits == 1 and "cart/main" in work.why
 
 
 def test_who_took_a_system_over_has_it_for_every_service() -> None:

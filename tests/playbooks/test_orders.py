@@ -102,7 +102,7 @@ def test_any_order_of_things(steps: list[tuple[object, ...]], kill_at: int) -> N
     world.carrier.kill_at = kill_at
     for step in steps:
         happens(world, step)  # after each input the world looks whether every promise holds
-        held = Counter(lock for run in world.engine.state.runs.values() if run.live for lock in run.locks)
+        held = Counter(lock for run in world.engine.state.runs.values() if run.works for lock in run.locks)
         assert all(count == 1 for count in held.values()), held
         assert all(run.due() is not None for run in world.engine.state.runs.values())
     assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)

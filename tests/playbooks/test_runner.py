@@ -121,6 +121,18 @@ def calls_a_fix(run: Run, box: Box) -> None:
 def sends_a_lambda(run: Run, box: Box) -> None:
     run.look(forks, box, lambda: 1)
 
+@look
+def interrupts(box: Box) -> int:
+    raise KeyboardInterrupt
+
+class Own(BaseException):
+    pass
+
+@playbook(name="owns")
+def owns(run: Run, box: Box) -> None:
+    run.look(sees, box)
+    raise Own(box.name)
+
 @playbook(name="swallows")
 def swallows(run: Run, box: Box) -> None:
     while True:
@@ -137,7 +149,7 @@ def one(name, function, *more):
     return body
 
 for name, function in (("environment", environment), ("floods", floods), ("never", never), ("large", large),
-                       ("dies", dies)):
+                       ("dies", dies), ("interrupts", interrupts)):
     one(name, function)
 for whom in ("inner", "outer", "group", "negative", "all", "own"):
     one(f"kills-{whom}", kills, whom)
@@ -284,6 +296,10 @@ async def test_it_prints_without_end_and_harms_nobody(pool: Pool) -> None:
 
 async def test_a_process_that_dies_says_how(pool: Pool) -> None:
     assert (await carried(pool, "dies")).status == 3
+    # What no signal can have raised, and no `except Exception` catches, has a place as any other.
+    for playbook, why in (("interrupts", "KeyboardInterrupt (box.py:"), ("owns", "Own: main (box.py:")):
+        told = await carried(pool, playbook)
+        assert told.why.startswith(f"it ended its process by {why}") and told.status == 0
 
 
 async def test_it_is_ended_when_told_when_its_line_ends_and_with_its_zygote(pool: Pool) -> None:

@@ -35,6 +35,12 @@ def level(pump: Pump, *, deep: bool = False) -> Level: ...
 def plain(pump: Pump): ...
 @fix
 def drain(pump: Pump, by: int = 1, *, older_than: Span = "1d") -> int: ...
+@fix
+def absent(pump: "Pumpe") -> None: ...
+@fix
+def several(*pumps: Pump, named: "list[Pump]" = ()) -> None: ...
+@fix
+def bare(pump): ...
 WEEK, OLD = "a week", "7d"
 def helper(run: Run, pump: Pump) -> None: ...
 
@@ -67,6 +73,7 @@ PERHAPS = "warning: it may end after this fix with nothing verified"
     "body",
     [
         "run.look(level, pump)",
+        f"run.fix(several, pump, pump, named=[pump])\nrun.fix(bare, pump)\n{VERIFY}",
         "helper(run, pump)\nlevel(pump)",
         f"run.fix(drain, pump)\n{VERIFY}",
         f"a = run.look(level, pump, deep=True)\nif a.full < 5 and a.half:\n    run.hand_over('no', a)\n{VERIFY}",
@@ -157,6 +164,10 @@ def test_what_is_sound_is_let_pass(body: str) -> None:
         (f"run.fix(drain, 'main')\n{VERIFY}", "drain takes a Pump as pump, one of the playbook's targets, and is"),
         (f"run.fix(drain, pump=WEEK)\n{VERIFY}", "as pump, one of the playbook's targets, and is given 'a week'"),
         ("run.look(level, 5)", "level takes a Pump as pump, one of the playbook's targets, and is given 5"),
+        (f"run.fix(absent, 'main')\n{VERIFY}", "cannot be read: NameError: name 'Pumpe' is not defined (import"),
+        (f"run.fix(several, pump, 'main')\n{VERIFY}", "takes any number of Pump as pumps, one of the"),
+        (f"run.fix(several, pump, named='main')\n{VERIFY}", "takes any number of Pump as named"),
+        (f"run.fix(bare, 'main')\n{VERIFY}", "warning: playbooks_sound.bare does not say what pump is: a text may"),
         ("before = run.look(level, pump)\nrun.tell(before.fulll)", "Level has no fulll (did you mean full?)"),
     ],
 )  # fmt: skip

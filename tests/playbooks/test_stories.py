@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.world import dump
 from tests.playbooks.playground import SERVICE, Playground, Pump, Run, drain, kick, level, pour
-from tocsin.engine.commands import CancelRun, StartRun
+from tocsin.engine.commands import Result, StartRun
 from tocsin.engine.engine import Engine
 from tocsin.intake.sources import SOURCES
 from tocsin.playbooks.language import at_most, blast_radius, breaker, cooldown, freeze, playbook, trust, unless
@@ -222,9 +222,22 @@ def test_a_target_is_locked_while_a_run_has_it():
     world = Playground(empty_it, rung="ask")
     fires(world)
     assert world.run(1).state == "asking"
-    refused = world.runs_by_hand("empty-it", targets={"pump": "main"})
-    assert refused.code == "conflict" and "run 1 of empty-it works on cart/main" in refused.message
-    assert world.runs_by_hand("empty-it", targets={"pump": "spare"}).ok
+    refused: list[Result] = []
+
+    def asked_again(pump: Pump) -> int:
+        refused.append(world.runs_by_hand("empty-it", targets={"pump": "main"}))
+        assert world.runs_by_hand("empty-it", targets={"pump": "spare"}).ok
+        return 1
+
+    world.carrier.instead[drain.name] = asked_again
+    begun = world.runs_by_hand("empty-it", targets={"pump": "main"})
+    assert begun.ok
+    told = "Run 1 of empty-it asks before it changes cart/main: its question is withdrawn once this one changes"
+    assert world.run(2).findings[0].startswith(told)
+    assert refused[0].code == "conflict" and "run 2 of empty-it works on cart/main" in refused[0].message
+    assert world.run(1).outcome == "overtaken", "a question keeps no person"
+    stopped = world.stops(3)
+    assert stopped.code == "conflict" and stopped.message == "Run 3 is over and closed"
 
 
 def test_a_target_that_vanished_is_said_and_a_person_called():
@@ -527,10 +540,9 @@ def test_a_storm_leaves_one_run_in_mind_and_every_other_incident_pages_at_once()
     world = Playground(empty_it, rung="ask", plan=apart)
     for number in range(60):
         world.fires("Full", instance="cart-1", region=f"r{number}")
-    assert len(world.engine.state.runs) == 1 and len(world.written) == 60
-    assert world.run(60).why == "run 1 of empty-it works on cart/main"
+    assert len(world.engine.state.runs) == 1 and len(world.written) == 1
+    why = "empty-it waits for run 1 of empty-it, which asks before it changes cart/main"
+    assert [work.why for work in world.incident(60).works.values()] == [why]
     assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
     world.at("3m")
     assert set(world.reached) == set(range(1, 61)), "in bundles, and none waits for code"
-    refused = world.asked(CancelRun(actor="person:ana", run=60))
-    assert refused.code == "conflict" and refused.message == "Run 60 is over and closed"

@@ -479,6 +479,81 @@ async def test_a_yes_to_a_notice_answers_no_page(door: Door) -> None:
     await other.answers.close()
 
 
+def bare(door: Door, mark: str, page: int = 0, **how: Any) -> Answer:
+    """What a chat makes of a bare "ack" of Ana's, written now: it is for its newest page."""
+    pages = [one.id for one in door.world.engine.state.pages.values() if one.address == "ana@shop.example"]
+    return Answer(
+        page=page or pages[-1], by="ana@shop.example", mark=mark, written=door.world.now, **how
+    )  # fmt: skip
+
+
+async def test_a_bare_ack_in_a_chat_answers_what_was_said_last_there(door: Door) -> None:
+    door.runs()
+    taken = await door.answers.take("email", bare(door, "w1"))
+    assert (taken.ok, taken.said) == (True, "You have incident #1.")
+    assert (await door.answers.take("email", bare(door, "w2"))).said == "You have incident #1.", "said twice"
+
+
+async def test_a_bare_ack_in_a_chat_after_a_notice_answers_no_page(door: Door) -> None:
+    """It may be about the notice, be that an hour after the page; a minute after they were asked it is an answer."""
+    world = door.runs().world
+    door.at("20s")
+    door.answers.spoke("email", "ana@shop.example", 99)
+    door.at("4m")
+    taken = await door.answers.take("email", bare(door, "w1"))
+    assert (taken.ok, taken.unclear, taken.again) == (False, True, False)
+    assert taken.said == "Do you mean incident #1, Down fires?"
+    assert world.incident(1).state == "triggered"
+    named = Answer(page=bare(door, "").page, by="ana@shop.example", mark="w2")
+    door.at("4m10s")
+    assert (await door.answers.take("email", bare(door, "w3"))).unclear, "they may not have read it"
+    door.at("5m20s")
+    assert (await door.answers.take("email", bare(door, "w4"))).ok
+    assert (await door.answers.take("email", named)).ok, "a reply names its page"
+
+
+async def test_a_bare_ack_in_a_chat_is_about_nothing_that_came_after_it(door: Door) -> None:
+    """Where the chat knows the order it counts; what was taken and is told again is not doubted."""
+    world = door.runs().world
+    first = bare(door, "w1")
+    world.at("20s").fires("Slow", job="search")
+    door.at("21s")
+    second = bare(door, "").page
+    assert second != first.page
+    assert (await door.answers.take("email", first)).unclear
+    known = bare(door, "w2", first.page, later=(second,))
+    assert (await door.answers.take("email", known)).said == "You have incident #1."
+    assert world.incident(2).state == "triggered"
+    door.answers.spoke("email", "ana@shop.example", 99)
+    assert (await door.answers.take("email", known)).said == "You have incident #1."
+
+
+async def test_a_bare_ack_in_a_chat_answers_all_that_one_message_told_of(door: Door) -> None:
+    """Whichever of its pages the chat knows the message by."""
+    world = door.runs().world
+    for number in range(5):
+        world.at(f"{number + 1}s").fires("Slow", job="search", region=str(number))
+    door.at("2m")
+    last = [row for row in world.engine.state.pages.values() if row.address == "ana@shop.example"][-1]
+    assert last.bundle not in (0, last.id) and world.engine.state.pages[last.bundle].incident != last.incident
+    taken = await door.answers.take("email", bare(door, "w1", last.id))
+    assert taken.ok, taken.said
+    assert world.incident(last.incident).state == "acknowledged"
+
+
+async def test_what_was_written_in_a_chat_while_tocsin_was_down_is_for_the_newest_page(door: Door) -> None:
+    """Nothing is known of what was said before it began. What is written later is asked about."""
+    world = door.world
+    door.clock.now = lambda: world.now  # type: ignore[method-assign]
+    written = bare(door, "w1")
+    world.at("3m")
+    door.answers = Answers(lambda: world.engine.state, door.submit, door.apply, door.clock, "https://tocsin.example")
+    door.answers.replace({"email": door.box})
+    world.at("6m")
+    assert (await door.answers.take("email", bare(door, "w2", written.page))).unclear
+    assert (await door.answers.take("email", written)).ok
+
+
 async def test_who_mistypes_a_number_is_told_the_right_one_once_and_a_stranger_nothing(door: Door) -> None:
     """They believe that they have it."""
     (page,) = (one.id for one in door.world.engine.state.pages.values() if one.address == "ana@shop.example")

@@ -72,7 +72,7 @@ def test_refusals_are_pages_for_people(ana: Browserless) -> None:
 
 
 def test_a_fault_of_ours_says_so_and_shows_nothing_of_it(site: Site, ana: Browserless) -> None:
-    def broken() -> None:
+    def broken(service: str) -> None:
         raise RuntimeError("secret detail")
 
     assert site.faces is not None

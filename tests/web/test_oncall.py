@@ -70,13 +70,20 @@ def test_somebody_is_put_on_call_by_a_form(site: Site, ana: Browserless) -> None
         )
     ]  # fmt: skip
     text = shown(ana.page)
-    assert "It counts. Those concerned are told." in text
+    assert "It counts, but no service pages by this schedule: nobody is called for it." in text
     assert "You and Ben are on call." in text
     assert "Ben on platform-hours: 03:30 to 09:00 cover <b>me</b>" in text
     assert "cover <b>me" not in ana.page
     ana.send("/oncall/overrides/101/cancel")
     assert site.core.asked[-1] == c.CancelOverride(actor="person:ana", id=101)
     assert "Taken back. The plan's layers count again." in shown(ana.page)
+
+
+def test_who_is_put_on_call_where_they_are_already_changes_nothing_and_it_is_said(ana: Browserless) -> None:
+    ana.get("/oncall/new?schedule=shop-primary")
+    times = {"from": "2026-10-21T09:00", "to": "2026-10-21T18:00"}
+    ana.send("/oncall/overrides", kind="override", schedule="shop-primary", person="ana", **times)
+    assert "It counts, and changes nothing: the same people are on call then." in shown(ana.page)
 
 
 def test_whoever_would_be_paged_twice_is_named(site: Site, ana: Browserless) -> None:
@@ -143,6 +150,15 @@ def test_what_is_wrong_is_said_where_it_was_written(ana: Browserless, fields: di
     assert says in answer.text
     assert 'aria-invalid="true"' in answer.text
     assert '<option value="ben" selected>' in answer.text
+
+
+def test_whose_place_is_asked_where_one_chooses_it(site: Site, ana: Browserless) -> None:
+    asks = "In that time ana and ben are on call by shop-primary: say whose place is to be taken"
+    site.core.answer = c.Result(ok=False, code="invalid", message=asks, field="person")
+    assert ">a gap, else mine</option>" in ana.get("/oncall/new?kind=cover&schedule=shop-primary").text
+    answer = ana.send("/oncall/overrides", **{"from": "2026-10-21T09:00", "to": "2026-10-31T18:00"})
+    assert answer.status_code == 400
+    assert asks in shown(answer.text)
 
 
 def test_shifts_are_swapped_when_the_other_agrees(site: Site, ana: Browserless) -> None:

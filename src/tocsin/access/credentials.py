@@ -19,6 +19,13 @@ def secret_hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
+def unknown_key(secret: str, source: str) -> str:
+    """What whoever comes without a key in force for a source is told, at whatever door, so that who guesses learns
+    nothing by comparing.
+    """
+    return f"this key is not known for {source}, or was revoked" if secret else "no key was sent"
+
+
 class Key(Struct, kw_only=True):
     """What a monitor authenticates with: one source, one service. ``hint`` is its last four characters.
 

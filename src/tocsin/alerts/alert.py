@@ -8,7 +8,7 @@ from msgspec import Raw, Struct, field
 
 from tocsin.intake.bounds import first_line
 from tocsin.intake.event import title_of
-from tocsin.kernel.identity import read_texts
+from tocsin.kernel.identity import keyed, read_texts
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 
@@ -114,8 +114,3 @@ class Alert(Struct, gc=False, omit_defaults=True):
     def firing(self) -> bool:
         """Whether it fires."""
         return self.state == "firing"
-
-
-def keyed(key: str) -> bytes:
-    """The place of an alert that its source names by a key. No label set reads like this."""
-    return b"k" + key.encode("utf-8", "surrogatepass")

@@ -24,7 +24,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
-from tocsin.access.credentials import Key, secret_hash
+from tocsin.access.credentials import Key, secret_hash, unknown_key
 from tocsin.alerts.alert import Alert
 from tocsin.api.gettable import (
     answer,
@@ -322,10 +322,8 @@ def _fault(request: Request[Any, Any, State], error: Exception) -> Response[byte
 
 async def _key(faces: Faces, secret: str) -> Key:
     found = await faces.read(faces.reads.key_by_hash, secret_hash(secret))
-    if found is None or found.source != "alertmanager":
-        raise Refused(401, "this key is not known here", 401)
-    if found.revoked_at is not None:
-        raise Refused(401, "this key was revoked", 401)
+    if found is None or found.source != "alertmanager" or found.revoked_at is not None:
+        raise Refused(401, unknown_key(secret, "alertmanager"), 401)
     return found
 
 

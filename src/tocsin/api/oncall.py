@@ -12,6 +12,7 @@ from tocsin.access.credentials import secret_hash
 from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number
 from tocsin.engine.commands import AddOverride, AnswerOverride, AskCover, AskSwap, CancelOverride, CreateToken
+from tocsin.faces.doubting import doubted
 from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, invalid
@@ -193,7 +194,7 @@ async def add_override(
         reason=data.reason,
     )
     result = await faces.submit(command, idempotency_key or "")
-    return await _override(faces, int(result.id))
+    return await _override(faces, int(result.id), warned=True)
 
 
 @post("/oncall/swaps", tags=["on call"], needs="responder")
@@ -212,7 +213,7 @@ async def ask_swap(
         **times,
     )
     result = await faces.submit(command, idempotency_key or "")
-    return await _override(faces, int(result.id))
+    return await _override(faces, int(result.id), warned=True)
 
 
 @post("/oncall/covers", tags=["on call"], needs="responder")
@@ -230,7 +231,7 @@ async def ask_cover(
         reason=data.reason,
     )
     result = await faces.submit(command, idempotency_key or "")
-    return await _override(faces, int(result.id))
+    return await _override(faces, int(result.id), warned=True)
 
 
 @post("/oncall/overrides/{number:int}/answer", status_code=200, tags=["on call"], needs="responder")
@@ -342,10 +343,12 @@ def _shifts_of(plan: Plan, person: str, low: Instant, high: Instant, covers: Cov
     ]
 
 
-async def _override(faces: Faces, number: int) -> m.PublishedOverride:
+async def _override(faces: Faces, number: int, *, warned: bool = False) -> m.PublishedOverride:
     found = await faces.found(f"override {number}", faces.reads.override, number)
-    now = faces.now()
-    return m.override_out(found, now, await faces.plan(), await faces.covers(now, found.schedule))
+    now, plan = faces.now(), await faces.plan()
+    covers = await faces.covers(now, found.schedule)
+    warnings = [one.said for one in await doubted(faces, plan, found, covers)] if warned else []
+    return m.override_out(found, now, plan, covers, tuple(warnings))
 
 
 HANDLERS: list[ControllerRouterHandler] = [

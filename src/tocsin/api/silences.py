@@ -15,8 +15,13 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.problem import invalid
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import SECOND, Instant
-from tocsin.silences.silence import Silence
+from tocsin.silences.silence import Silence, everything
 from tocsin.store.reads import LIMIT
+
+EVERYTHING = (
+    "an alert without any label meets all of these, so everything is quiet that they do not except; name a label that "
+    "what you mean has, or say that everything is meant ('everything': true; --everything on the command line)"
+)
 
 SilenceId = Annotated[str, Parameter(min_length=1, max_length=100)]
 
@@ -32,13 +37,15 @@ async def list_silences(
     """List silences, the one that ends last first. ``live``: in force or still to come."""
     now = faces.now()
     found = await faces.read(faces.reads.silences, now, which=in_state, origin=origin, after=cursor, limit=limit)
-    return m.listed(found, lambda one: m.silence_out(one, now))
+    # What is over keeps nothing quiet; the core is asked once for all of a page.
+    firing = await faces.firing() if in_state != "expired" and found.items else None
+    return m.listed(found, lambda one: m.silence_out(one, now, firing))
 
 
 @get("/silences/{silence:str}", tags=["silences"])
 async def read_silence(faces: Faces, silence: SilenceId) -> m.PublishedSilence:
     """Read a silence."""
-    return m.silence_out(await _silence(faces, silence), faces.now())
+    return await _told(faces, silence)
 
 
 @post("/silences", tags=["silences"], needs="responder")
@@ -47,7 +54,7 @@ async def create_silence(
 ) -> m.PublishedSilence:
     """Keep what matches quiet for a while. It always ends, and what still fires then is judged again."""
     result = await faces.submit(_command(data, who, faces.now(), None), idempotency_key or "")
-    return m.silence_out(await _silence(faces, result.id), faces.now())
+    return await _told(faces, result.id)
 
 
 @put("/silences/{silence:str}", tags=["silences"], needs="responder")
@@ -57,7 +64,7 @@ async def change_silence(
     """Change a silence. Other matchers, or another beginning of one in force, make a new one with a new id."""
     old = await _silence(faces, silence)
     result = await faces.submit(_command(data, who, faces.now(), old), idempotency_key or "")
-    return m.silence_out(await _silence(faces, result.id), faces.now())
+    return await _told(faces, result.id)
 
 
 @delete("/silences/{silence:str}", tags=["silences"], needs="responder")
@@ -78,21 +85,30 @@ def _command(data: m.SilenceIn, who: Who, now: Instant, old: Silence | None) -> 
         assert lasts is not None
         # What is in force and gets a new duration lasts that long from now.
         ends = max(starts, now) + lasts
+    matchers = m.matchers_in(data.matchers)
+    meant = data.everything or (old is not None and matchers == old.matchers)
+    if not meant and everything(matchers):
+        raise invalid("matchers", EVERYTHING)
     return SetSilence(
         actor=who.by,
         id=old.id if old else "",
-        matchers=m.matchers_in(data.matchers),
+        matchers=matchers,
         author=data.author or who.name,
         comment=data.comment,
         starts_at=starts,
         ends_at=ends,
         origin=data.origin or (old.origin if old else ""),
+        everything=meant,
     )
 
 
 def same_second(one: Instant, other: Instant) -> bool:
     """Whether two instants are the same to those who write them with fewer digits than are kept."""
     return one // SECOND == other // SECOND
+
+
+async def _told(faces: Faces, name: str) -> m.PublishedSilence:
+    return m.silence_out(await _silence(faces, name), faces.now(), await faces.firing())
 
 
 async def _silence(faces: Faces, name: str) -> Silence:

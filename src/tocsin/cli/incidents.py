@@ -28,6 +28,7 @@ QUIET = {
     "clearing": "clearing",
     "playbook_runs": "code is on it",
     "playbook_verified": "fixed, watching",
+    "waits_for_run": "code waits",
 }
 """How a triggered incident stands for which nobody is paged for a while, in the words of the web."""
 
@@ -203,7 +204,7 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
         from tocsin.cli.alerts import COLUMNS, row
 
         show.print_table(COLUMNS, [row(alert, now) for alert in one["alerts"]])
-    if len(one["code"]) > 1:
+    if len(one["code"]) > 1 or any(each["outcome"] == "waits" for each in one["code"]):
         show.heading("Code, by target")
         show.print_table(CODE_COLUMNS, [_work(each) for each in one["code"]])
     if one["tried"]:
@@ -229,12 +230,13 @@ CODE_COLUMNS = (show.Column("Target"), show.Column("Playbook"), show.Column("Run
 def _work(work: dict[str, Any]) -> show.Row:
     outcome = str(work["outcome"] or "under way").replace("_", " ")
     why = str(work["why"]).removeprefix("handed over: ") if work["outcome"] != "verified" else ""
-    return (
-        " and ".join(work["targets"]) or "the service",
-        str(work["playbook"]),
-        str(work["run"] or ""),
-        f"{outcome}: {why}" if why else outcome,
-    )
+    if (until := show.moment(work["until"])) is not None:
+        return (*_where(work), f"{why}, at most until {stamp(until)}")
+    return (*_where(work), f"{outcome}: {why}" if why else outcome)
+
+
+def _where(work: dict[str, Any]) -> tuple[str, str, str]:
+    return " and ".join(work["targets"]) or "the service", str(work["playbook"]), str(work["run"] or "")
 
 
 CHANGE_COLUMNS = (show.Column("At"), show.Column("Service"), show.Column("Change", wide=True))

@@ -116,7 +116,7 @@ def swap(
 @click.command()
 @click.argument("schedule", metavar="SCHEDULE")
 @time_options
-@click.option("--person", metavar="PERSON", default="", help="Whose place is to be taken; without it a gap.")
+@click.option("--person", metavar="PERSON", default="", help="Whose place is to be taken.  [default: a gap, or you]")
 @reason_option
 @server_options
 @show.json_option
@@ -136,6 +136,7 @@ def cover(
 
     \b
     Examples:
+      tocsin oncall cover shop-primary --for 3h --reason "dentist"
       tocsin oncall cover shop-primary --person ana --from 2026-12-24T18:00 --to 2026-12-25T09:00
       tocsin oncall cover shop-primary --from 2026-12-26T00:00 --for 9h
     """
@@ -276,6 +277,8 @@ def _idle(one: dict[str, Any]) -> str:
 
 
 def _told(api: Api, one: dict[str, Any], as_json: bool) -> None:
+    for warning in one.get("warnings", ()):  # an older server says none
+        click.echo(show.plain(f"Warning: {warning}."), err=True)
     if as_json:
         show.print_json(one)
         return

@@ -49,7 +49,8 @@ def send(
 ) -> None:
     """Send an event to a service, to test or from a script.
 
-    It is judged like any other: it opens an incident and pages as the plan says.
+    It is judged like any other: it opens an incident and pages as the plan says. A resolution of what does not fire
+    changes nothing; that is said, and is no failure.
 
     \b
     Examples:
@@ -81,6 +82,10 @@ def send(
     if as_json:
         # The key is told when nobody else knows it: without it the event cannot be resolved.
         show.print_json({**found, "key": key} if key else found)
+        return
+    if found.get("not_firing"):
+        what = f"the key {key}" if key else "these labels"
+        show.line(f"Nothing that fires for {service} has {what}: nothing was resolved.")
         return
     show.line(f"{'Resolution' if resolve else 'Event'} taken for {service}.")
     if not resolve:

@@ -14,6 +14,12 @@ from tocsin.cli.text import ago, clean, stamp
 from tocsin.cli.words import duration, matcher, time
 from tocsin.kernel.instant import Instant, format_duration, format_rfc3339
 
+everything_option = click.option(
+    "--everything",
+    is_flag=True,
+    help="Everything that the matchers do not except is meant, as with team!=web alone.",
+)
+
 
 @click.group()
 def silence() -> None:
@@ -32,6 +38,7 @@ def silence() -> None:
     "--comment", "--reason", "comment", metavar="TEXT", required=True, help="Why; it is shown wherever somebody asks."
 )
 @click.option("--author", metavar="NAME", envvar="USER", default="", show_default="$USER", help="Who wants it.")
+@everything_option
 @server_options
 @show.json_option
 def add(
@@ -42,9 +49,12 @@ def add(
     starts: Instant | None,
     comment: str,
     author: str,
+    everything: bool,
     as_json: bool,
 ) -> None:
     """Silence alerts that meet every matcher.
+
+    The answer says how many of the alerts that fire are quiet by it.
 
     A matcher is label=value, label!=value, label=~pattern or label!~pattern, as Alertmanager writes them; a lone word
     is an alert's name. Quote what the shell would change. What its sender names by a key has it as the label key.
@@ -56,6 +66,7 @@ def add(
     """
     body = _times(lasts, until, starts)
     body |= {"matchers": list(matchers), "comment": comment, "author": author}
+    body |= {"everything": True} if everything else {}
     _told(api, api.write("POST", "/silences", body), as_json)
 
 
@@ -136,6 +147,7 @@ def show_silence(api: Api, id: str, as_json: bool) -> None:  # click names it as
 @click.option("--comment", "--reason", "comment", metavar="TEXT", help="Why, anew.")
 @click.option("--author", metavar="NAME", help="Who wants it, anew.")
 @click.option("--matcher", "matchers", type=matcher, multiple=True, metavar="MATCHER", help="Match these instead.")
+@everything_option
 @server_options
 @show.json_option
 def update(
@@ -146,6 +158,7 @@ def update(
     comment: str | None,
     author: str | None,
     matchers: tuple[str, ...],
+    everything: bool,
     as_json: bool,
 ) -> None:
     """Change a silence; what is not given stays as it is.
@@ -167,6 +180,7 @@ def update(
         "ends_at": one["ends_at"],
         "origin": one["origin"],
     }
+    body |= {"everything": True} if everything else {}
     if lasts is not None and until is not None:
         raise click.UsageError("Say when it ends: either --for 2h or --until 2026-11-23T08:00.")
     if lasts is not None:
@@ -241,5 +255,22 @@ def _sheet(one: dict[str, Any], now: Instant | None) -> None:
             ("author", str(one["author"])),
             ("comment", str(one["comment"])),
             ("only of", str(one["origin"])),
+            ("quiet now", _quiet(one)),
         ]
     )
+
+
+def _quiet(one: dict[str, Any]) -> str:
+    """How many firing alerts it keeps quiet; "" of one that is over."""
+    quiet, firing = one["quiet_now"], one["firing_now"]
+    if one["state"] == "expired":
+        return ""
+    if one["state"] == "pending":
+        return "nothing yet: it is still to come"
+    if quiet is None or firing is None:
+        return "not known: Tocsin's core does not answer, or this node stands by"
+    if not quiet:
+        return f"nothing that fires ({firing:,} alerts fire)" if firing else "nothing (no alert fires)"
+    if quiet >= firing > 1:
+        return f"everything that fires: all {firing:,} alerts"
+    return f"{quiet:,} of the {firing:,} alerts that fire" if firing > 1 else "the one alert that fires"

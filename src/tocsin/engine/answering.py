@@ -26,6 +26,7 @@ from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import MOST_SAID, WATCH, Approval, Outcome, Run
 
 MOST_TRIED = 12
+LEFT_OUT = " earlier lines left out: "
 CHANGED_NOTHING = "It changed nothing"
 PUT_OFF = "it was put off when the incident was resolved"
 PEOPLE_THERE: Final = frozenset({Reason.GUARD_PERSON, Reason.GUARD_SILENCE})
@@ -38,14 +39,27 @@ def note(incident: Incident, *sentences: str) -> None:
     """Keep sentences for whoever is paged, the weightiest first: a short message has room for little. The newest word
     on a run stands in the place of what it found before.
     """
-    kept = (one for one in incident.tried if one not in sentences)
+    cut = tuple(one.rpartition(LEFT_OUT)[2] for one in sentences if LEFT_OUT in one)  # of a run only the newest such
+    kept = (one for one in incident.tried if one not in sentences and not (cut and one.endswith(cut)))
     incident.tried = (*sentences, *kept)[:MOST_TRIED]
 
 
+def unsaid(incident: Incident, work: Work | None) -> None:
+    """What waited for its turn waits no more: nobody reads that it does."""
+    if work is not None and work.waiting:
+        incident.tried = tuple(one for one in incident.tried if one != work.why)
+
+
 def found(run: Run, conclusion: str, *first: str) -> tuple[str, ...]:
-    """What a run came to, and what it found on the way, a sentence each; of too many the newest, ``first`` first."""
+    """What a run came to, and what it found on the way, a sentence each; of too many the newest, ``first`` first, and
+    how many they are that are left out.
+    """
     first = first[: MOST_TRIED // 2]
-    rest = [one for one in run.findings if one not in first][2 + len(first) - MOST_TRIED :]
+    rest = [one for one in run.findings if one not in first]
+    room = MOST_TRIED - 2 - len(first)
+    if len(rest) + run.left_out > room:
+        newest = rest[1 - room :]
+        rest = [f"… {len(rest) + run.left_out - len(newest):,}{LEFT_OUT}run {run.number} has them", *newest]
     return (conclusion, *(f"{run.playbook}: {one}" for one in (*first, *rest)))
 
 
@@ -171,6 +185,7 @@ def record(turn: Turn, incident: Incident, run: Run, outcome: str = "") -> None:
     known = incident.works.get(key := key_of(run.playbook, names))
     if known is not None and known.run > run.number:
         return  # another one went on there
+    unsaid(incident, known)
     before = _before(turn, incident, run)
     if before is not None:
         run = before
@@ -216,6 +231,7 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
     turn.state.steps.pop(run.number, None)
     turn.save_run(run)
     turn.count("runs", reason)
+    holding.wake(turn, run)
     incident = incident_of(turn, run)
     if incident is not None:
         turn.enter(incident.number, f"{run.playbook}: {why}", reason, run=str(run.number))
@@ -305,7 +321,8 @@ def opened_again(turn: Turn, incident: Incident, *, early: bool) -> None:
     """
     live = {run.number for run in holding.at_work(turn, incident)}
     kept = set(incident.put_off) if early else set()
-    works = {key: work for key, work in incident.works.items() if work.run in live or key in kept}
+    begun = {key: work for key, work in incident.works.items() if not work.waiting}
+    works = {key: work for key, work in begun.items() if work.run in live or key in kept}
     for key in incident.put_off if early else ():
         playbook, _, names = key.partition(" ")
         targets = tuple(names.split(",")) if names else ()
@@ -379,6 +396,10 @@ def unheard(turn: Turn, run: Run) -> Instant | None:
 def held(turn: Turn, run: Run) -> None:
     """It was verified, and its alerts have ended."""
     run.find("The alerts ended")
+    if run.spoilt_by:
+        why = f"it was fixed and verified, and the alerts ended; run {run.spoilt_by} changed something there too"
+        end(turn, run, "overtaken", Reason.CHANGED_BESIDE, why)
+        return
     end(turn, run, "verified", Reason.PLAYBOOK_ENDED, "fixed and verified, and the alerts ended")
 
 
@@ -386,10 +407,12 @@ def plan_changed(turn: Turn) -> None:
     """Another plan: what is waited for is judged by it at once. A fix of which it would not be heard whether it lasts,
     because the plan has its target or its playbook no more, is evidence of nothing.
     """
-    for number in sorted(turn.state.at_work):
+    for number in sorted(turn.state.at_work.keys() | turn.state.waiting):
         incident = turn.state.incidents.get(number)
         if incident is None or not incident.open:
             continue
+        if number in turn.state.waiting:
+            turn.touch(number)
         for run in holding.at_work(turn, incident):
             gone = guarding.gone(turn, run) if run.state == "watching" else ""
             if gone:
@@ -421,17 +444,31 @@ def deafened(turn: Turn, length: Duration, moved: Duration) -> None:
             continue
         if any(run.state == "watching" for run in holding.at_work(turn, incident)):
             release(turn, incident)
+    for number in sorted(turn.state.waiting):
+        incident = turn.state.incidents[number]
+        incident.works = {key: _given_time(turn, work, length) for key, work in incident.works.items()}
+        release(turn, incident)
+
+
+def _given_time(turn: Turn, work: Work, length: Duration) -> Work:
+    """What another run had fixed has so much longer to end, too. What waits follows the run that it waits for."""
+    if not work.pages_until or work.waiting:
+        return work
+    return replace(work, pages_until=max(work.pages_until + length, turn.now + AFTER_DEAFNESS))
 
 
 def hold_over(turn: Turn, incident: Incident) -> None:
     """The time pages may wait is over, whatever became of the runs."""
-    for run in holding.at_work(turn, incident):
+    for run in (*holding.at_work(turn, incident), *holding.awaited(turn, incident)):
         due = run.due() if run.state in ("running", "watching") else None
         if due is not None and due <= turn.now:
             late(turn, run)
     holding.arm(turn, incident)
     if holding.runs_out(turn, incident):
         _limit(turn, incident)
+    elif said := holding.waited_out(turn, incident):
+        note(incident, said)
+        holding.lift(turn, incident, Reason.CODE_LIMIT, said)
 
 
 def _limit(turn: Turn, incident: Incident) -> None:
@@ -450,7 +487,9 @@ def late(turn: Turn, run: Run) -> None:
         run.quiet_at = None
         turn.save_run(run)
     elif run.state == "watching":
-        hand_over(turn, run, f"it held, but alerts still fire {say_duration(WATCH)} later", Reason.NOT_CLEARED)
+        too = f", and run {run.spoilt_by} changed something there too" if run.spoilt_by else ""
+        run.cut = run.cut or bool(run.spoilt_by)
+        hand_over(turn, run, f"it held, but alerts still fire {say_duration(WATCH)} later{too}", Reason.NOT_CLEARED)
     elif run.stopping:
         end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
     else:

@@ -6,11 +6,12 @@ import msgspec
 
 from tocsin.access.actors import called
 from tocsin.alerts.alert import Alert
-from tocsin.engine import answering, commands, ending, hearing, standings
+from tocsin.engine import answering, commands, ending, guarding, hearing, holding, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
+from tocsin.playbooks.guards import locked
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Approval, Began, Run
 
@@ -45,6 +46,7 @@ def wait(turn: Turn, run: Run, approval: Approval) -> None:
     run.state, run.approval = "asking", approval
     run.unheard_at = answering.unheard(turn, run)
     turn.save_run(run)
+    holding.wake(turn, run)
     incident = standings.incident_of(turn, run)
     if incident is not None:
         left = say_duration((run.due() or approval.due) - turn.now)
@@ -99,6 +101,10 @@ def answer(turn: Turn, command: commands.AnswerRun) -> Result:
     if approval.role == "admin" and command.role != "admin":
         return commands.refuse("forbidden", "The playbook wants an admin's answer")
     who = called(command.actor, turn.plan.names)
+    by = guarding.holder(turn, run)
+    if by is not None and not (approval.fix and command.answer == NO):
+        no = locked(by, run, turn.plan.bindings)
+        return commands.refuse("conflict", f"Not now: {no.why}. When that is over it is asked again, if need be")
     heard(turn, run, Reason.APPROVAL_GIVEN)
     if approval.fix and command.answer == NO:
         answering.end(turn, run, "cancelled", Reason.APPROVAL_GIVEN, f"{who} said no to {approval.fix}")
@@ -127,6 +133,7 @@ def go_on(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:
     run.attempt += 1
     run.deadline = turn.now + run.patience
     turn.save_run(run)
+    holding.wake(turn, run)
     turn.changes.begin[run.number] = run
     incident = standings.incident_of(turn, run)
     if incident is not None:

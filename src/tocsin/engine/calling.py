@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tocsin.access.actors import person_of
 from tocsin.catalog.people import Person
 from tocsin.engine import ledger, methods
 from tocsin.engine.covering import open_now, opens_at
@@ -190,7 +191,11 @@ def paged_by(turn: Turn, row: Page) -> bool:
 
 
 def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:
-    """Whether a number that nobody answered is called once more: its step waits, and it was not tried too often."""
+    """Whether a number that nobody answered is called once more: its step waits, or whoever asked for help, and it was
+    not tried too often.
+    """
+    if row.kind == "help":
+        return _may_ask_again(turn, incident, row)
     if row.kind != "page" or incident.state != "triggered" or row.person in incident.answers:
         return False
     next_at = incident.resume_at if incident.paused is not None else incident.next_at
@@ -202,6 +207,18 @@ def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:
     if any(one.id > row.id and one.contact == row.contact and one.state == "intended" for one in theirs):
         return False  # the step was repeated meanwhile
     return sum(one.rang and one.contact == row.contact for one in ledger.of_round(turn, row)) < MOST_CALLS
+
+
+def _may_ask_again(turn: Turn, incident: Incident, row: Page) -> bool:
+    """The same of a call for help. No step waits for it; who has come to help, or has it by now, is not asked again."""
+    theirs = ledger.of_round(turn, row)
+    if not incident.open or person_of(incident.acknowledged_by) == row.person:
+        return False
+    if any(one.answered_at is not None for one in theirs):
+        return False
+    if any(one.id > row.id and one.contact == row.contact and one.state == "intended" for one in theirs):
+        return False  # they were asked anew meanwhile
+    return sum(one.rang and one.contact == row.contact for one in theirs) < MOST_CALLS
 
 
 def _reachable(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bool:

@@ -2,7 +2,8 @@
 
 The gravest firing alert goes first, of those the one that came first. Each is answered by the first of its service's
 playbooks that answers it, finds its target and is let run; a playbook works on a target once, until the incident is
-opened again. One run works or asks at a time; one that is verified and waits for its alerts to end keeps nobody.
+opened again. One run works or asks at a time; one that is verified and waits for its alerts to end keeps nobody. What
+only a run of another incident on the same system keeps back waits for that (``queuing``).
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine import about, answering, checking, guarding, holding, telling_targets
+from tocsin.engine import about, answering, checking, guarding, holding, queuing, telling_targets
 from tocsin.engine.turn import Turn
 from tocsin.engine.wanted import Chain, Wish, key_of
 from tocsin.incidents.incident import Incident, Work
+from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.left import Blocked
 from tocsin.playbooks.manifest import Manifest
@@ -38,8 +40,11 @@ def holds(turn: Turn, incident: Incident) -> bool:
 
 def why_held(turn: Turn, incident: Incident) -> Reason:
     """What pages wait for."""
-    works = any(run.state == "running" for run in holding.at_work(turn, incident))
-    return Reason.PLAYBOOK_RUNS if works else Reason.PLAYBOOK_VERIFIED
+    states = {run.state for run in holding.at_work(turn, incident)}
+    if "running" in states:
+        return Reason.PLAYBOOK_RUNS
+    waits = any(one.waiting and one.pages_until for one in incident.works.values())
+    return Reason.WAITS_FOR_RUN if waits and "watching" not in states else Reason.PLAYBOOK_VERIFIED
 
 
 def meant(
@@ -105,19 +110,41 @@ def _turn_of(incident: Incident, chain: Chain) -> Wish | None:
 def _go_on(turn: Turn, incident: Incident) -> None:
     """Begin what is next; when an alert is left that code cannot help, have pages wait no longer."""
     if incident.lifted is Reason.RUN_CANCELLED:
+        queuing.stop_waiting(turn, incident)
         return
-    if holding.busy(turn, incident) is not None or not _begin_next(turn, incident):
+    busy = holding.busy(turn, incident)
+    if incident.number in turn.state.waiting:  # for others: not while it would wait for the incident's own run first
+        queuing.stop_waiting(turn, incident, but=() if busy is not None else _still_wanted(turn, incident))
+    if busy is not None or not _begin_next(turn, incident):
         _leave(turn, incident)
+
+
+def _still_wanted(turn: Turn, incident: Incident) -> set[str]:
+    """The keys of what waits rightly: whose turn it is with an alert that is heard."""
+    chains = about.wanting(turn, incident, [key for key, work in incident.works.items() if work.waiting])
+    turns = ((_turn_of(incident, chain), ids) for chain, ids in chains.items())
+    return {wish.key for wish, ids in turns if wish is not None and next(_heard(turn, incident, ids), None) is not None}
+
+
+def _undone(incident: Incident, key: str) -> bool:
+    """Whether nothing came of it yet: it was not begun, or waits for another run."""
+    work = incident.works.get(key)
+    return work is None or work.waiting
+
+
+def _full(incident: Incident, key: str = "") -> bool:
+    """Whether code has been asked about as many targets as it is at all, and this is none of them."""
+    return len(incident.works) >= MOST_WORKS and key not in incident.works
 
 
 def _begin_next(turn: Turn, incident: Incident) -> bool:
     """Whether a run began."""
-    if len(incident.works) >= MOST_WORKS:
+    if _full(incident) and incident.number not in turn.state.waiting:
         return False  # asked at every alert of a storm
     waiting: list[tuple[tuple[str, int, int, int], Chain, Alert]] = []
     for chain, ids in about.chains(turn, incident).items():
         wish = _turn_of(incident, chain)
-        if wish is None or wish.key in incident.works:
+        if wish is None or not _undone(incident, wish.key):
             continue
         heard = list(_heard(turn, incident, ids))
         if heard:
@@ -129,12 +156,12 @@ def _begin_next(turn: Turn, incident: Incident) -> bool:
 
 def _answer(turn: Turn, incident: Incident, chain: Chain, labels: Mapping[str, str]) -> bool:
     """Have the first of a chain that is let run begin. Whether one did."""
-    while (wish := _turn_of(incident, chain)) is not None and wish.key not in incident.works:
-        if len(incident.works) >= MOST_WORKS:
+    while (wish := _turn_of(incident, chain)) is not None and _undone(incident, wish.key):
+        if _full(incident, wish.key):
             return False
         begun = _try(turn, incident, wish, labels)
         if begun is None:
-            return False  # its turn comes when what this incident's other runs wait for has ended
+            return False  # its turn comes when what other runs wait for has ended
         if begun:
             _stand_by(turn, incident, chain, wish)
             return True
@@ -142,17 +169,24 @@ def _answer(turn: Turn, incident: Incident, chain: Chain, labels: Mapping[str, s
 
 
 def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) -> bool | None:
-    """Begin a run, or write down why not. None: not yet, for it is only this incident's own runs that keep it."""
+    """Begin a run, or write down why not. None: not yet, for it is only other runs that keep it, which end."""
     manifest = turn.plan.playbooks[wish.playbook]
     if wish.why:
         _not_run(turn, incident, wish, Blocked(Reason.NO_TARGET, wish.why))
         return False
     run = answering.make(turn, manifest, incident.service, dict(wish.targets), incident=incident, labels=labels)
     no = guarding.guarded(turn, manifest, run)
-    own = frozenset(lock for one in holding.at_work(turn, incident) for lock in one.holds)
-    if no is not None and own and guarding.guarded(turn, manifest, run, hoping=own) is None:
-        turn.state.counters.run -= 1  # nobody has heard of it
-        return None
+    if no is not None:
+        others = [one for one in guarding.keepers(turn, run) if one.incident != incident.number]
+        hoping = frozenset(lock for one in (*holding.at_work(turn, incident), *others) for lock in one.holds)
+        if hoping and guarding.guarded(turn, manifest, run, hoping=hoping) is None:
+            work = incident.works.get(wish.key)
+            since = work.since if work is not None and work.waiting else turn.now
+            if turn.now - since < holding.LONGEST or not others:
+                turn.state.counters.run -= 1  # nobody has heard of it
+                _wait(turn, incident, wish, run, others)
+                return None
+            no = no._replace(why=f"{no.why}, and it has waited {say_duration(turn.now - since)} for its turn")
     if no is not None:
         answering.refuse(turn, run, no)
         _not_run(turn, incident, wish, no, run)
@@ -162,9 +196,18 @@ def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) 
     return True
 
 
+def _wait(turn: Turn, incident: Incident, wish: Wish, run: Run, others: list[Run]) -> None:
+    """It is not its turn yet. What waits for this incident's own runs is not kept as waiting: these bring it up."""
+    if others:
+        queuing.wait(turn, incident, wish.key, run, others[0])
+    else:
+        queuing.stop_waiting(turn, incident, but=incident.works.keys() - {wish.key})
+
+
 def _not_run(turn: Turn, incident: Incident, wish: Wish, no: Blocked, run: Run | None = None) -> None:
     where = f" on {' and '.join(wish.names)}" if wish.names and incident.works else ""
     sentence = f"{wish.playbook} was not run{where}: {no.why}"
+    answering.unsaid(incident, incident.works.get(wish.key))
     turn.enter(incident.number, sentence, no.reason)
     answering.note(incident, sentence)
     number = run.number if run is not None else 0
@@ -210,6 +253,9 @@ def _is_left(turn: Turn, incident: Incident, chain: Chain, ids: Set[int], live: 
     if not chain or (wish is not None and wish.key in live):
         return False
     if wish is not None and wish.key not in incident.works and len(incident.works) < MOST_WORKS:
+        return False
+    work = incident.works.get(wish.key) if wish is not None else None
+    if work is not None and (work.waiting or work.pages_until > turn.now):
         return False
     return next(_heard(turn, incident, ids), None) is not None
 

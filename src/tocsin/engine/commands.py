@@ -49,7 +49,10 @@ class AddNote(Command, frozen=True, kw_only=True, tag="note"):
 
 
 class SetSilence(Command, frozen=True, kw_only=True, tag="set_silence"):
-    """Create a silence, or change the one with ``id``. Answers with the id, a new one when the old is over."""
+    """Create a silence, or change the one with ``id``. Answers with the id, a new one when the old is over.
+
+    ``everything``: somebody said that all alerts are meant, where the matchers say nothing.
+    """
 
     matchers: tuple[Matcher, ...]
     author: str
@@ -58,6 +61,7 @@ class SetSilence(Command, frozen=True, kw_only=True, tag="set_silence"):
     ends_at: Instant
     id: str = ""
     origin: str = ""
+    everything: bool = False
 
 
 class ExpireSilence(Command, frozen=True, kw_only=True, tag="expire_silence"):
@@ -172,7 +176,9 @@ class AskSwap(Command, frozen=True, kw_only=True, tag="ask_swap"):
 
 
 class AskCover(Command, frozen=True, kw_only=True, tag="ask_cover"):
-    """Somebody on the schedule is wanted for a time: in the place of ``person``, or "" where nobody is on call."""
+    """Somebody on the schedule is wanted for a time: in the place of ``person``, or with "" where nobody is on call,
+    else in the place of whoever asks.
+    """
 
     schedule: str
     starts_at: Instant

@@ -11,9 +11,9 @@ from tocsin.engine import (
     comparing,
     contacting,
     ending,
+    helping,
     ledger,
     overriding,
-    paging,
     responding,
     resuming,
     rising,
@@ -228,7 +228,7 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
 def _comes_to_help(turn: Turn, incident: Incident, page: Page, actor: str) -> c.Result:
     """Whoever was asked for help says that they come. Who has the incident still has it."""
     ledger.answered(turn, page)
-    paging.withdraw(turn, incident, person=page.person, kinds=("help",))
+    helping.came(turn, incident, page.person)
     turn.enter(incident.number, "Comes to help", Reason.ANSWERED, actor)
     turn.save_incident(incident)
     said = f"You come to help with incident #{incident.number}"

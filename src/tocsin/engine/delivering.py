@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.engine import ledger, methods, paging, ringing
+from tocsin.engine import following, ledger, methods, paging, ringing
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Duration
@@ -65,7 +65,7 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         if row.state == "overtaken" and outcome.state == "sent":
             row.outcome = Reason.LEFT_BEFORE
             turn.count("page_outcomes", Reason.LEFT_BEFORE)
-            paging.left_after_all(turn, row)
+            following.left_after_all(turn, row)
         turn.save_page(row)
         return
     if outcome.state == "sent":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tocsin.alerts.alert import Alert, keyed
+from tocsin.alerts.alert import Alert
 from tocsin.engine.turn import Turn
+from tocsin.kernel.identity import keyed
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 

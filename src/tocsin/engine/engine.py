@@ -28,6 +28,7 @@ from tocsin.engine import (
     paging,
     parking,
     placing,
+    releasing,
     rising,
     running,
     settling,
@@ -61,7 +62,7 @@ from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "6"
+VERSION = "7"
 """Changes when the same journal would be judged differently. Rows of the journal say by which one each was judged."""
 
 
@@ -371,8 +372,9 @@ class Engine:
                 incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
                 incident.snoozed_until = incident.snoozed = incident.keep_until = None
                 incident.hold_until = incident.held_since = None
+                incident.works = {key: work for key, work in incident.works.items() if not work.waiting}
                 incident.answers, incident.waits, incident.lingers_until = {}, None, None
-                paging.drop_resting(turn, incident)
+                releasing.drop_resting(turn, incident)
                 incident.paused = incident.paused_until = None
                 incident.reason = Reason.QUARANTINED
                 turn.enter(incident.number, "Set aside after a fault of Tocsin's own", Reason.QUARANTINED)

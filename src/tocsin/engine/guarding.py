@@ -16,17 +16,19 @@ from tocsin.engine.standings import incident_of
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.engine.wanted import key_of
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import DAY, Instant
+from tocsin.kernel.instant import DAY, MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.guards import Situation, Unwell, blocked, blocked_now, locked
 from tocsin.playbooks.left import Blocked
-from tocsin.playbooks.manifest import Blast, Breaker, Manifest, Unless
+from tocsin.playbooks.manifest import Blast, Breaker, Cooldown, Manifest, Unless
 from tocsin.playbooks.remembered import newest_begun
 from tocsin.playbooks.run import Outcome, Run
 from tocsin.playbooks.targets import Target
 
 HOLDS_NOTHING: frozenset[Outcome] = frozenset({"", "blocked", "observed", "suggested"})
 """Of runs that live, and of those for which pages did not wait."""
+TOLD_LATE: Duration = MINUTE
+"""An alert that is heard so long after a fix held may have begun before it: monitors look, wait and group."""
 
 
 def guarded(turn: Turn, manifest: Manifest, run: Run, hoping: Set[str] = frozenset()) -> Blocked | None:
@@ -45,10 +47,49 @@ def guarded(turn: Turn, manifest: Manifest, run: Run, hoping: Set[str] = frozens
 
 
 def holder(turn: Turn, run: Run, hoping: Set[str] = frozenset()) -> Run | None:
-    """The run that holds what this one would, or does: by whatever name, also for another service."""
-    locked = turn.state.locked
-    locks = turn.plan.bindings.alike(run.holds)
-    return next((turn.state.runs[locked[one]] for one in locks if one in locked and one not in hoping), None)
+    """The run that keeps this one from what it would work on: by whatever name, also for another service."""
+    return next(iter(keepers(turn, run, hoping)), None)
+
+
+def keepers(turn: Turn, run: Run, hoping: Set[str] = frozenset()) -> list[Run]:
+    """The runs that keep this one from beginning, or one that lives from changing anything, the oldest first."""
+    there = beside(turn, run, hoping)
+    if run.live and run.number in turn.state.runs:
+        return [other for other in there if other.works]
+    return [other for other in there if _keeps(turn, other, run)]
+
+
+def beside(turn: Turn, run: Run, hoping: Set[str] = frozenset()) -> list[Run]:
+    """The other runs that live and are about what this one is about, the oldest first."""
+    locked, locks = turn.state.locked, turn.plan.bindings.alike(run.holds)
+    numbers = {number for one in locks if one not in hoping for number in locked.get(one, ())}
+    return [turn.state.runs[number] for number in sorted(numbers) if number != run.number]
+
+
+def _keeps(turn: Turn, other: Run, run: Run) -> bool:
+    """Whether a run that lives keeps another from beginning.
+
+    One that works does, and within an incident, or before what nobody asked for, each. A watch and a question change
+    nothing: they keep neither a person nor another playbook; only the same, that would ask the same, or for an alert
+    that the fix may just have ended, though its monitor has yet to say so.
+    """
+    own = bool(run.incident) and other.incident == run.incident
+    if other.works or (own and not run.by_hand) or run.unasked:
+        return True
+    if run.by_hand or other.playbook != run.playbook:
+        return False
+    return other.state == "asking" or not began_after(turn, run, other.verified_at)
+
+
+def began_after(turn: Turn, run: Run, verified_at: Instant | None) -> bool:
+    """Whether an alert that a run of code would be there to end is heard since another run was verified: for longer
+    than a monitor may be late.
+    """
+    incident = incident_of(turn, run)
+    if incident is None or verified_at is None:
+        return False
+    alerts, those = turn.state.alerts, about.began_for(turn, incident, run)
+    return any(alerts[id].first_seen > verified_at + TOLD_LATE for id in those)
 
 
 def situation(
@@ -69,6 +110,7 @@ def situation(
     since = turn.now - (own.within if own else DAY)
     busy = state.changing if not hoping else state.changing.keys() - hoping
     blast = any(isinstance(one, Blast) for one in manifest.guards)
+    rests = any(isinstance(one, Cooldown) for one in manifest.guards)
     return Situation(
         manifest=manifest,
         service=run.service,
@@ -82,10 +124,17 @@ def situation(
         unwell=health or unwell(turn, run.service, run.number, run.incident, hoping),
         now=turn.now,
         midst=left_in_midst(turn) if blast else {},
+        watched=_watched(turn, run, hoping) if rests else None,
         continues=run.continues if run.from_step else 0,
         lives=run.live and run.number in state.runs,
         thorough=thorough,
     )
+
+
+def _watched(turn: Turn, run: Run, hoping: Set[str]) -> Instant | None:
+    """When a change of the same playbook was verified last on what a run would work on, and is still watched."""
+    those = (one for one in beside(turn, run, hoping) if one.state == "watching" and one.changed)
+    return max((one.verified_at or 0 for one in those if one.playbook == run.playbook), default=None)
 
 
 def left_in_midst(turn: Turn) -> dict[str, int]:
@@ -101,10 +150,13 @@ def left_in_midst(turn: Turn) -> dict[str, int]:
 
 
 def in_doubt(turn: Turn, run: Run) -> Run | None:
-    """The run of the same incident that left something in the midst of a change, the newest of them."""
-    numbers = sorted(turn.state.in_midst, reverse=True) if run.incident else ()
-    others = (turn.state.runs[number] for number in numbers)
-    return next((one for one in others if one.incident == run.incident and _stands(turn, one)), None)
+    """The run that left something of the same incident, or of whichever the same system, in the midst of a change: the
+    newest of them.
+    """
+    locks = frozenset(turn.plan.bindings.alike(run.locks))
+    others = (turn.state.runs[number] for number in sorted(turn.state.in_midst, reverse=True))
+    near = (one for one in others if one.incident == run.incident or not locks.isdisjoint(one.locks))
+    return next((one for one in near if one.incident and _stands(turn, one)), None)
 
 
 def _stands(turn: Turn, run: Run) -> bool:

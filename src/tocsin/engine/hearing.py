@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Raw
 
 from tocsin.access.credentials import Key
-from tocsin.alerts.alert import Alert, keyed
+from tocsin.alerts.alert import Alert
 from tocsin.alerts.merge import Span, merge
 from tocsin.catalog.services import INBOX
 from tocsin.engine import deafness, placing, settling
@@ -25,7 +25,7 @@ from tocsin.incidents.routes import Routed
 from tocsin.intake.event import Beat, Burst, Event, Row
 from tocsin.intake.request import Heard
 from tocsin.intake.specs import HeartbeatSpec
-from tocsin.kernel.identity import label_text, texts_json
+from tocsin.kernel.identity import keyed, label_text, texts_json
 from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.silences.silence import matching

@@ -2,7 +2,8 @@
 
 Code may work on one target after another, and what holds pages is looked at as a whole: the runs that live and may
 change something. They hold no more once one of them asks, once a target needs a person (``lift``), and once pages have
-waited as long as they may in all.
+waited as long as they may in all. They wait as well while code waits for a run of another incident on the same system
+(``queuing``), and while the alerts get to end of what another run has just fixed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tocsin.playbooks.run import WATCH, Run
 
 LONGEST: Final[Duration] = 30 * MINUTE
 """So long pages wait for code in all, where neither the plan nor a playbook that may take longer says otherwise."""
-FOR_CODE: Final = frozenset({Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED})
+FOR_CODE: Final = frozenset({Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_VERIFIED, Reason.WAITS_FOR_RUN})
 """What pages are paused for while they wait for code."""
 
 
@@ -82,6 +83,10 @@ def _untils(turn: Turn, incident: Incident, runs: list[Run]) -> Iterator[Instant
             yield until
         elif incident.lifted is None:
             yield min(until, last)
+    if incident.open and may_hold(turn, incident):
+        for work in incident.works.values():
+            if work.pages_until:
+                yield min(work.pages_until, last)
 
 
 def lift(turn: Turn, incident: Incident, reason: Reason, why: str = "") -> None:
@@ -122,6 +127,38 @@ def given(turn: Turn, incident: Incident) -> None:
     arm(turn, incident)
 
 
+def wake(turn: Turn, run: Run) -> None:
+    """A run is over, or works no more: what waits for it is judged anew, in the order in which that came."""
+    found = []
+    for number in turn.state.waiting:
+        works = turn.state.incidents[number].works.values()
+        since = min((one.since for one in works if one.awaits == run.number), default=None)
+        if since is not None:
+            found.append((since, number))
+    for _, number in sorted(found):
+        turn.touch(number)
+
+
+def awaited(turn: Turn, incident: Incident) -> list[Run]:
+    """The runs of others that live and that an incident's code waits for."""
+    numbers = sorted({one.awaits for one in incident.works.values() if one.waiting})
+    found = (turn.state.runs.get(number) for number in numbers)
+    return [one for one in found if one is not None and one.live]
+
+
+def waited_out(turn: Turn, incident: Incident) -> str:
+    """That pages have waited long enough for the turn of what waits, as a sentence; "" while they have not."""
+    if not may_hold(turn, incident):
+        return ""
+    live = {run.number for run in awaited(turn, incident)}
+    late = (one for one in incident.works.values() if one.waiting and 0 < one.pages_until <= turn.now)
+    work = next((one for one in late if one.awaits in live), None)
+    if work is None:
+        return ""
+    lasted = say_duration(turn.now - work.since)
+    return f"Pages have waited {lasted} for the turn of {work.playbook}, and wait no longer"
+
+
 def limit_said(turn: Turn, incident: Incident) -> str:
     """That pages have waited for code as long as they may, as a sentence."""
     most = say_duration(longest(turn.plan, incident.service))
@@ -132,4 +169,6 @@ def runs_out(turn: Turn, incident: Incident) -> bool:
     """Whether code would have pages wait still, and has no time left for that."""
     if incident.lifted is not None or ends(turn.plan, incident, turn.now) > turn.now:
         return False
-    return any(run.holding and not run.by_hand and run.state != "asking" for run in at_work(turn, incident))
+    if any(run.holding and not run.by_hand and run.state != "asking" for run in at_work(turn, incident)):
+        return True
+    return not incident.called and any(work.pages_until for work in incident.works.values())

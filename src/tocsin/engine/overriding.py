@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from tocsin.access.actors import person_of
 from tocsin.engine import commands as c
 from tocsin.engine import covering, handing, telling, waiting
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.kernel.reason import Reason
-from tocsin.oncall.moved import pieces
-from tocsin.oncall.override import Kind, Override
+from tocsin.oncall.moved import held, pieces
+from tocsin.oncall.override import Cover, Kind, Override
 from tocsin.oncall.roster import Roster
 
 LONGEST: Duration = 366 * DAY
 AHEAD: Duration = 2 * 366 * DAY
 """How far ahead an override may end."""
 LONGEST_REASON = 1_000
+MOST_NAMED = 3
+"""So many are named of those whose place may be meant."""
 MOST_LIVE = 500
 """How many overrides of one schedule may be in force, to come or asked for."""
 
@@ -76,21 +80,28 @@ def ask_swap(turn: Turn, command: c.AskSwap) -> c.Result:
 
 
 def ask_cover(turn: Turn, command: c.AskCover) -> c.Result:
-    """Somebody on the schedule is wanted for a time; whoever takes it is on call then."""
+    """Somebody on the schedule is wanted for a time; whoever takes it is on call then.
+
+    Where nobody is named it is for a gap, and where there is none for whoever asks, who must have all of that time.
+    """
     refused = _refused(turn, command.schedule, command.starts_at, command.ends_at, command.reason)
     if refused is not None:
         return refused
-    starts = max(command.starts_at, turn.now)
-    if command.person and not _has(turn, command.schedule, command.person, starts, command.ends_at):
-        return _refuse("invalid", f"{command.person} is not on call by {command.schedule} in that time", "person")
+    starts, whose = max(command.starts_at, turn.now), command.person
+    if whose and not _has(turn, command.schedule, whose, starts, command.ends_at):
+        return _refuse("invalid", f"{whose} is not on call by {command.schedule} in that time", "person")
     roster = turn.plan.rosters[command.schedule]
     covers = turn.plan.covers_for(command.schedule, turn.state.covers)
-    if not command.person and not any(roster.gaps(*piece, covers) for piece in pieces(starts, command.ends_at)):
-        return _refuse("invalid", "Somebody is on call all that time: say whose place is to be taken", "person")
-    if not turn.plan.takers(command.schedule, command.person, turn.state.covers, turn.now):
+    if not whose and not any(roster.gaps(*piece, covers) for piece in pieces(starts, command.ends_at)):
+        whose = person_of(command.actor)
+        if not _has_all(turn, command.schedule, whose, starts, command.ends_at):
+            there = _listed(list(held(roster, covers, [(starts, command.ends_at)])))
+            why = f"In that time {there} on call by {command.schedule}: say whose place is to be taken"
+            return _refuse("invalid", why, "person")
+    if not turn.plan.takers(command.schedule, whose, turn.state.covers, turn.now):
         why = f"Nobody else is on {command.schedule}, nor in a team that is paged by it: nobody could take it"
         return _refuse("conflict", why, "schedule")
-    made = _make(turn, "cover", command, "", command.person, starts, command.ends_at)
+    made = _make(turn, "cover", command, "", whose, starts, command.ends_at)
     done = _keep(turn, made, Reason.COVER_ASKED)
     telling.wish(turn, made, Reason.COVER_ASKED, telling.asked(turn, made), telling.wanted(turn, made), command.actor)
     return done
@@ -206,14 +217,34 @@ def _has(turn: Turn, schedule: str, person: str, start: Instant, end: Instant) -
     Whose turn it is while somebody stands in for them may give it to another all the same.
     """
     roster: Roster = turn.plan.rosters[schedule]
-    covers = turn.plan.covers_for(schedule, turn.state.covers)
-    turns = tuple(one for one in covers if not one.for_absence)
     return any(
         shift.person == person
-        for laid in dict.fromkeys((covers, turns))
+        for laid in _layings(turn, schedule)
         for low, high in pieces(start, end)
         for shift in roster.shifts(low, high, laid)
     )
+
+
+def _has_all(turn: Turn, schedule: str, person: str, start: Instant, end: Instant) -> bool:
+    """As ``_has``, of all of a range."""
+    roster = turn.plan.rosters[schedule]
+    return any(held(roster, laid, [(start, end)]).get(person) == [(start, end)] for laid in _layings(turn, schedule))
+
+
+def _layings(turn: Turn, schedule: str) -> Iterable[tuple[Cover, ...]]:
+    """What lies over a schedule as things stand, and what would were nobody away."""
+    covers = turn.plan.covers_for(schedule, turn.state.covers)
+    return dict.fromkeys((covers, tuple(one for one in covers if not one.for_absence)))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Who of several is meant, with the verb: the first few by name."""
+    if len(names) == 1:
+        return f"{names[0]} is"
+    few = list(names[:MOST_NAMED])
+    rest = len(names) - len(few)
+    last = f"{rest} more" if rest else few.pop()
+    return f"{', '.join(few)} and {last} are"
 
 
 def _make(

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.catalog.people import Person
-from tocsin.engine import anew, calling, helping, holding, ledger, methods
+from tocsin.engine import anew, announcing, calling, helping, holding, ledger, methods
 from tocsin.engine.intending import BY_NAME, About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
-from tocsin.escalation.decide import AFTER_THE_LAST, Call
+from tocsin.escalation.decide import AFTER_THE_LAST
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import SECOND, Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
-from tocsin.pages.ledger import ASKING, GIVE_UP_AFTER, PAUSED, Page, PageKind
+from tocsin.pages.ledger import GIVE_UP_AFTER, PAUSED, Page, PageKind
 from tocsin.pages.profiles import profile
 from tocsin.pages.rules import Planned, bundled_until
-from tocsin.plan.model import Reached
 
 
 def escalate_now(turn: Turn, incident: Incident) -> bool:
@@ -43,7 +42,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
         turn.enter(incident.number, calling.reaches_nobody(turn, incident, step), Reason.NOBODY_REACHABLE)
     there = calling.behind(turn, incident, call.targets)
     shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, there)
-    reason, what = _said(turn, incident, call, reached, shadows)
+    reason, what = announcing.step(turn, incident, call, reached, shadows)
     turn.enter(incident.number, what, reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
@@ -54,39 +53,14 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     for person in people:
         page(turn, incident, person, call.reason, call.at_step, because=given)
     for shadow in shadows:
-        _copy(turn, incident, shadow, call.reason, call.at_step)
+        copy(turn, incident, shadow, call.reason, call.at_step)
     if call.skipped:
         _stand_in(turn, incident, call.at_step)
     turn.save_incident(incident)
     return True
 
 
-def _said(
-    turn: Turn, incident: Incident, call: Call, reached: Sequence[Reached], shadows: Sequence[Person]
-) -> tuple[Reason, str]:
-    """What a step is about to do, before anything is written: whom it pages, and whose page waits already."""
-    length = say_duration(call.next_at - turn.now)
-    if not reached and calling.all_answered(turn, incident, call.targets):
-        return call.reason, f"The last resort has answered; others are paged again in {length}"
-    waiting = {one.person.key: row for one in reached if (row := _still_waits(turn, incident, one.person, call))}
-    named = (f"{one.name} ({by})" if by else one.name for one, by in reached if one.key not in waiting)
-    names = ", ".join(named) or "nobody"
-    if shadows:
-        names += f", with a copy to {_names(shadows)}"
-    paging = "Paging" if turn.state.counters.paging else "Paging is off; it would have paged"
-    reason, said = call.reason, [f"{paging} {names}"]
-    if waiting and len(waiting) == len(reached) and not shadows:
-        reason, said = (Reason.STILL_WAITS if call.at_step < len(incident.steps) else reason), []
-    for one, _ in reached:
-        if one.key in waiting:
-            row = waiting[one.key]
-            leaves = say_duration(max(0, when(row)[0] - turn.now))
-            begin = "the" if said else f"{_named(incident, call.at_step)}: the"
-            said.append(f"{begin} page to {one.name} by {row.channel} still waits and leaves in {leaves}")
-    return reason, f"{'; '.join(said)}; next in {length} if nobody answers"
-
-
-def _copy(turn: Turn, incident: Incident, person: Person, reason: Reason, step: int) -> None:
+def copy(turn: Turn, incident: Incident, person: Person, reason: Reason, step: int) -> None:
     """A shadow's copy of what a step pages. Nobody has to answer it, and it counts as nobody reached. Of low urgency it
     goes by the shadow's own rules for that, and waits for their morning.
     """
@@ -97,25 +71,13 @@ def _copy(turn: Turn, incident: Incident, person: Person, reason: Reason, step: 
     planned = methods.planned(turn, person.key, incident.urgency)[0]
     about = About(incident.number, incident.title, reason, step, "copy", incident.urgency)
     held = Reason.QUIET_HOURS if quiet is not None else None
-    _hand_over(turn, row_of(turn, person.key, planned, about, quiet or turn.now, held))
-
-
-def _still_waits(turn: Turn, incident: Incident, person: Person, call: Call) -> Page | None:
-    """The page that waits for a person already, when their rules would write down no other one now."""
-    about = about_incident(incident, call.reason, call.at_step)
-    if wanted(turn, person, about):
-        return None
-    return min(coming(turn, person.key, about).values(), key=when, default=None)
-
-
-def _names(people: Sequence[Person]) -> str:
-    return ", ".join(person.name for person in people) or "nobody"
+    hand_over(turn, row_of(turn, person.key, planned, about, quiet or turn.now, held))
 
 
 def _wait(turn: Turn, incident: Incident, people: Sequence[Person], until: Instant, reason: Reason) -> None:
     incident.next_at, incident.waits = until, reason
     length = say_duration(until - turn.now)
-    turn.enter(incident.number, f"Of low urgency: {_names(people)} paged in {length}", reason)
+    turn.enter(incident.number, f"Of low urgency: {announcing.listed(people)} paged in {length}", reason)
     turn.save_incident(incident)
 
 
@@ -130,7 +92,7 @@ def _stand_in(turn: Turn, incident: Incident, step: int) -> None:
     wanted = turn.plan.people_of(turn.plan.stand_ins(incident.service), turn.now, turn.state.covers)
     people = [person for person in wanted if person.key not in paged and person.key not in incident.answers]
     if people:
-        turn.enter(incident.number, f"Paging {_names(people)} as well", Reason.STANDS_IN)
+        turn.enter(incident.number, f"Paging {announcing.listed(people)} as well", Reason.STANDS_IN)
     for person in people:
         page(turn, incident, person, Reason.STANDS_IN, step)
 
@@ -164,7 +126,7 @@ def synthetic(turn: Turn, channel: str, address: str) -> Page:
     """Tocsin pages itself. Nobody is reached by it, so it leaves where nobody is paged, too."""
     about = About(0, "A synthetic page: nobody has to act", Reason.SYNTHETIC, kind="synthetic")
     row = row_of(turn, "", Planned(None, channel, address, 0), about, turn.now)
-    _hand_over(turn, row)
+    hand_over(turn, row)
     return row
 
 
@@ -182,7 +144,7 @@ def _write(turn: Turn, person: Person, about: About) -> list[Page]:
             turn.save_page(one)
     for one in written:
         if one.state == "intended":  # what was refused at once may have brought the next one forward, or ended them all
-            _hand_over(turn, one)
+            hand_over(turn, one)
     return written
 
 
@@ -197,27 +159,28 @@ def notice(
     urgency: str = "high",
     lines: tuple[str, ...] = (),
     together: Instant | None = None,
+    unless: Instant | None = None,
     incident: int = 0,
 ) -> Page:
     """Tell a person something that nobody has to answer, by their first method unless told by which.
 
     One of low urgency goes by their rules for that, and waits for their morning. ``together``: until then it waits for
-    others like it. ``incident``: whoever has that must hear this; what one method does not take goes by their next.
+    others like it; ``unless``: until then for somebody who comes to help. ``incident``: whoever has that must hear
+    this; what one method does not take goes by their next.
     """
     planned = methods.planned(turn, person.key, urgency)[0]
     if contact is not None:
         planned = Planned(contact, contact.channel, contact.address, 0)
     quiet = methods.morning(turn, person) if urgency == "low" else None
     about = About(incident, title, reason, kind="notice", urgency=urgency)
-    held = Reason.QUIET_HOURS if quiet is not None else Reason.TOLD_TOGETHER if together is not None else None
-    row = row_of(turn, person.key, planned, about, quiet or together or turn.now, held, silence=silence)
+    held = Reason.TOLD_TOGETHER if together is not None else Reason.HELP_AWAITED if unless is not None else None
+    held = Reason.QUIET_HOURS if quiet is not None else held
+    row = row_of(turn, person.key, planned, about, quiet or together or unless or turn.now, held, silence=silence)
     row.lines = lines
-    _hand_over(turn, row)
+    hand_over(turn, row)
     return row
 
 
-PAUSES = holding.FOR_CODE | {Reason.SILENCED, Reason.CLEARING}
-"""What an incident's pages may wait for while it is open and nobody has it."""
 ASKED_FOR = frozenset(
     {Reason.CONTACT_CODE, Reason.CONTACT_TEST, Reason.CONTACT_CHANGED, Reason.DRILL, Reason.SYNTHETIC}
 )
@@ -240,7 +203,8 @@ def _off(turn: Turn, row: Page) -> bool:
     return True
 
 
-def _hand_over(turn: Turn, row: Page) -> None:
+def hand_over(turn: Turn, row: Page) -> None:
+    """A page that was written down leaves, where its time has come."""
     if not _off(turn, row) and row.next_at is not None and row.next_at <= turn.now and row.handed_at is None:
         due(turn, row)
 
@@ -261,54 +225,9 @@ def withdraw(
     Where paging only rests for a while, nothing is withdrawn: see ``paused``.
     """
     for row in ledger.rows(turn, incident.number):
-        if row.state == "intended" and row.kind in kinds and person in ("", row.person):
+        kind = "help" if row.reason is Reason.HELP_UNANSWERED else row.kind  # who waits for that still does
+        if row.state == "intended" and kind in kinds and person in ("", row.person):
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
-
-
-def tell(turn: Turn, incident: Incident) -> None:
-    """Somebody has the incident or it is over: say so where it paged, in the channels that follow an incident.
-
-    Where a shadow got a copy nothing is said. A message about several incidents stays as it is: it is about the others
-    too.
-    """
-    last: dict[tuple[str, str, str], Page] = {}
-    for row in ledger.rows(turn, incident.number):
-        if row.kind == "update":
-            if row.state == "intended" and row.handed_at is None:
-                ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)  # this one says more
-        elif row.left and _followed(row):
-            last[row.person, row.channel, row.address] = row
-    for page in last.values():
-        _follow(turn, incident, page)
-
-
-def left_after_all(turn: Turn, row: Page) -> None:
-    """It was on its way when its incident was answered, or over, and left: that is said where it went."""
-    incident = turn.state.incidents.get(row.incident)
-    if incident is not None and incident.state != "triggered" and _followed(row):
-        _follow(turn, incident, row)
-
-
-def _followed(row: Page) -> bool:
-    return row.kind in ASKING and profile(row.channel).follows and not row.bundle
-
-
-def _follow(turn: Turn, incident: Incident, page: Page) -> None:
-    planned = Planned(turn.state.contacts.get(page.contact), page.channel, page.address, 0)
-    about = About(incident.number, incident.title, incident.reason, kind="update", about=page.id)
-    _hand_over(turn, row_of(turn, page.person, planned, about, turn.now))
-
-
-def hurry(turn: Turn, incident: Incident) -> None:
-    """Whoever's pages wait for their morning is paged now, as their rules for high urgency say."""
-    rows = [row for row in ledger.rows(turn, incident.number) if row.state == "intended" and row.handed_at is None]
-    asleep = {(row.person, row.kind): row for row in rows if row.held is Reason.QUIET_HOURS}
-    for (key, kind), row in asleep.items():
-        withdraw(turn, incident, person=key, kinds=(kind,))
-        if key in turn.plan.people and kind == "copy":
-            _copy(turn, incident, turn.plan.people[key], row.reason, row.step)
-        elif key in turn.plan.people:
-            page(turn, incident, turn.plan.people[key], row.reason, row.step)
 
 
 def graver(turn: Turn, incident: Incident) -> None:
@@ -399,46 +318,6 @@ def paused(turn: Turn, row: Page) -> tuple[Reason, Instant] | None:
     if row.kind not in PAUSED or incident is None or incident.state != "triggered" or incident.paused is None:
         return None
     return incident.paused, max(incident.paused_until or turn.now, turn.now + SECOND)
-
-
-def go_on(turn: Turn, incident: Incident) -> None:
-    """An incident is paused no more: what waited for that leaves."""
-    for row in _kept(turn, incident):
-        row.held, row.not_before, row.next_at = None, turn.now, turn.now
-        due(turn, row)
-
-
-def _kept(turn: Turn, incident: Incident) -> list[Page]:
-    """The pages that waited because their incident was paused."""
-    rows = ledger.rows(turn, incident.number)
-    return [row for row in rows if row.state == "intended" and row.handed_at is None and row.held in PAUSES]
-
-
-def drop_resting(turn: Turn, incident: Incident) -> None:
-    """Nothing ends an incident's pause any more: what waited for that is withdrawn."""
-    for row in _kept(turn, incident):
-        ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
-
-
-def off_duty(turn: Turn, incident: Incident) -> int | None:
-    """The first step whose page waited in a pause that outlasted a shift: its person is not meant any more, and the
-    page is withdrawn. None when all that waits is still right.
-    """
-    steps = []
-    for row in _kept(turn, incident):
-        if row.reason in calling.OF_A_STEP and row.step < len(incident.steps):
-            behind = calling.behind(turn, incident, incident.steps[row.step].targets)
-            if all(one.person.key != row.person for one in behind):
-                ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
-                steps.append(row.step)
-    return min(steps, default=None)
-
-
-def call_off(turn: Turn, incident: Incident) -> None:
-    """Everybody is asked anew: what has not left of before is overtaken, but what somebody asked for by name."""
-    for row in ledger.rows(turn, incident.number):
-        if row.state == "intended" and row.kind in PAUSED and row.reason not in BY_NAME:
-            ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
 
 
 def _bundled(turn: Turn, row: Page, contact: Contact) -> Instant | None:
@@ -550,10 +429,6 @@ def unsure(turn: Turn, pages: Sequence[int] | None = None) -> None:
 # -- what does not get through -----------------------------------------------------------------------------------------
 
 
-def _named(incident: Incident, step: int) -> str:
-    return f"Step {step + 1}" if step < len(incident.steps) else "The last resort"
-
-
 def next_method(turn: Turn, row: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
     incident = turn.state.incidents.get(row.incident)
@@ -567,7 +442,8 @@ def next_method(turn: Turn, row: Page) -> None:
         return
     theirs = ledger.of_round(turn, row)
     person = turn.plan.people.get(row.person)
-    following = min((one for one in theirs if one.waiting and not one.gathers), key=when, default=None)
+    later = (one for one in theirs if one.waiting and not one.gathers and one.held is not Reason.CALLED_AGAIN)
+    following = min(later, key=when, default=None)
     if person is not None and following is None:
         used = {one.contact for one in theirs}
         fresh = next((one for one in methods.able(turn, row.person) if one.id not in used), None)
@@ -589,7 +465,7 @@ def next_method(turn: Turn, row: Page) -> None:
         due(turn, following)
         return
     if row.kind == "notice" and incident is not None and not any(one.may_reach for one in theirs):
-        if row.reason is not Reason.HELP_UNHEARD:
+        if row.reason not in helping.TOLD:
             anew.untold(turn, incident, "Whoever has it could not be told")
         return
     if incident is not None and (unheard := helping.unheard(turn, incident, row, theirs)) is not None:
@@ -604,7 +480,7 @@ def next_method(turn: Turn, row: Page) -> None:
     if asked is None or asked.step >= len(incident.steps) or row.rang:
         return
     if calling.reached_nobody(turn, incident, asked):
-        what = f"{_named(incident, asked.step)} reached nobody"
+        what = f"{announcing.numbered(incident, asked.step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
         incident.step, incident.round = (asked.step + 1, 0)
         if incident.paused is not None:

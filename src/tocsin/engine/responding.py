@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tocsin.access.actors import called
+from tocsin.catalog.people import Person
 from tocsin.engine import commands as c
 from tocsin.engine import helping, holding, paging, rising, settling
 from tocsin.engine.answering import MOST_STEPS
@@ -10,12 +13,14 @@ from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 from tocsin.escalation.policy import Step
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import DAY, MINUTE, Duration
+from tocsin.kernel.instant import DAY, MINUTE, Duration, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import PageKind
 
 LONGEST_REASON = 500
 MOST_RESPONDERS = 50
+MOST_NAMED = 3
+"""So many are named of those who were asked for help."""
 LONGEST_SNOOZE: Duration = 7 * DAY
 
 
@@ -87,8 +92,23 @@ def add_responders(turn: Turn, incident: Incident, command: c.AddResponders) -> 
     asked: PageKind = "page" if alone else "help"
     for person in people:
         paging.page(turn, incident, person, Reason.ASKED_FOR_HELP, incident.step, asked, because, command.actor)
+    if not alone:
+        _promise(turn, incident, people, command.actor)
     turn.save_incident(incident)
     return c.Result(ok=True, reason=Reason.ASKED_FOR_HELP, id=str(incident.number))
+
+
+def _promise(turn: Turn, incident: Incident, people: Sequence[Person], asked_by: str) -> None:
+    """Who waits for help is told when none of those who were asked last has answered in time."""
+    helping.drop_promise(turn, incident)
+    names = " and ".join(one.name for one in people[:MOST_NAMED])
+    names += f" and {len(people) - MOST_NAMED} more" if len(people) > MOST_NAMED else ""
+    length = say_duration(helping.ANSWERED_WITHIN)
+    have = "has" if len(people) == 1 else "have"
+    title = f"{names} {have} not answered the call for help in {length}: incident #{incident.number}, {incident.title}"
+    for one in helping.waiting(turn, incident, asked_by, [each.key for each in people]):
+        until = turn.now + helping.ANSWERED_WITHIN
+        paging.notice(turn, one, Reason.HELP_UNANSWERED, title, unless=until, incident=incident.number)
 
 
 def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result:

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from tocsin.access.actors import called, same
 from tocsin.access.credentials import may
-from tocsin.engine import about, answering, commands, guarding, holding, running, settling, standings
+from tocsin.engine import about, answering, commands, guarding, holding, queuing, running, settling, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -60,6 +60,7 @@ def resume(turn: Turn, command: commands.ResumeRun) -> Result:
         did = f"Continues run {run.number} from step {command.step}" if command.step else f"Repeats run {run.number}"
         what = f"{did} of {run.playbook} as run {new.number}: {new.because}"
         turn.enter(incident.number, what, reason, command.actor, run=str(new.number))
+    queuing.say_who_is_beside(turn, new)
     answering.begin(turn, new, incident if incident is not None and incident.state == "triggered" else None)
     if incident is not None:
         new.whole = about.for_all(turn, incident, new)

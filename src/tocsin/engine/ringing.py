@@ -14,8 +14,8 @@ from tocsin.pages.rules import Planned
 
 
 def call_again(turn: Turn, row: Page) -> None:
-    """A call rang and nobody took it: the number works, so it is called again while its step waits for an answer, and
-    the person's next method is used at once.
+    """A call rang and nobody took it: the number works, so it is called again while its step waits for an answer, or
+    whoever asked for help, and the person's next method is used at once.
 
     No step is passed over for it.
     """
@@ -23,7 +23,9 @@ def call_again(turn: Turn, row: Page) -> None:
     name = turn.plan.names.get(row.person, row.person)
     contact = turn.state.contacts.get(row.contact)
     if incident is not None and contact is not None and calling.may_call_again(turn, incident, row):
-        about = About(row.incident, row.title, row.reason, row.step, because=row.because, asked_by=row.asked_by)
+        about = About(
+            row.incident, row.title, row.reason, row.step, row.kind, because=row.because, asked_by=row.asked_by
+        )
         planned, at = Planned(contact, contact.channel, contact.address, 0), turn.now + CALL_AGAIN
         again = row_of(turn, row.person, planned, about, at, Reason.CALLED_AGAIN)
         again.instead_of = row.id

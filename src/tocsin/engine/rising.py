@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tocsin.alerts.alert import Alert
 from tocsin.catalog.services import Urgency
-from tocsin.engine import paging, settling
+from tocsin.engine import releasing, settling
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident, Snoozed
 from tocsin.kernel.reason import Reason
@@ -142,7 +142,7 @@ def make_urgent(turn: Turn, incident: Incident, reason: Reason, actor: str = SYS
     turn.enter(incident.number, "Now of high urgency", reason, actor, **detail)
     if incident.waits is not None:
         wait_no_longer(turn, incident)
-    paging.hurry(turn, incident)
+    releasing.hurry(turn, incident)
     turn.save_incident(incident)
     turn.touch(incident.number)
 

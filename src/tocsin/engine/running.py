@@ -14,6 +14,7 @@ from tocsin.engine import (
     failing,
     guarding,
     holding,
+    queuing,
     standings,
     telling_targets,
 )
@@ -114,6 +115,7 @@ def _begins(turn: Turn, run: Run, began: Began) -> Result:
         step.attempt = known.attempt  # and of a fix it is not known whether the first one did it
     turn.save_step(step)
     if began.verb == "fix":
+        queuing.changes_here(turn, run)
         run.fixes += 1
         run.unproven = True
         run.verified_at = None
@@ -346,6 +348,7 @@ def _returned(turn: Turn, run: Run) -> None:
     elif incident is not None:
         answering.note(incident, *answering.found(run, f"{run.playbook} found nothing it could fix"))
         answering.end(turn, run, "not_needed", Reason.PLAYBOOK_ENDED, "found nothing it could fix")
+        queuing.give_time(turn, run, incident)
     else:
         answering.end(turn, run, "done", Reason.PLAYBOOK_ENDED, "done")
 
@@ -360,6 +363,7 @@ def _watch(turn: Turn, run: Run, incident: Incident) -> None:
     turn.enter(incident.number, what, Reason.PLAYBOOK_VERIFIED, run=str(run.number))
     telling_targets.tell(turn, incident)
     holding.arm(turn, incident)
+    holding.wake(turn, run)
 
 
 def _unmatched(turn: Turn, run: Run, error: str) -> None:
@@ -429,6 +433,9 @@ def _late_answer(turn: Turn, run: Run) -> None:
         answering.end(turn, run, "cancelled", Reason.APPROVAL_LATE, why)
         if run.unasked:
             failing.tell(turn, run, why)  # it says what is so, in place of a question that takes no answer any more
+        return
+    if run.only_asks and (by := guarding.holder(turn, run)) is not None:
+        queuing.withdraw(turn, run, by)  # nobody is there to be asked again
         return
     asking.go_on(turn, run, approval.default, "nobody in time", Reason.APPROVAL_LATE)
 

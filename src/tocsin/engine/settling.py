@@ -9,7 +9,19 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tocsin.access.actors import called, person_of
-from tocsin.engine import anew, answering, calling, choosing, holding, methods, paging
+from tocsin.engine import (
+    anew,
+    answering,
+    calling,
+    choosing,
+    following,
+    helping,
+    holding,
+    methods,
+    paging,
+    queuing,
+    releasing,
+)
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident, Snoozed
@@ -34,6 +46,8 @@ def settle(turn: Turn, incident: Incident) -> None:
         return
     choosing.tend(turn, incident)
     members = turn.members(incident)
+    if incident.number in turn.state.waiting and (incident.state != "triggered" or not members.loud):
+        queuing.stop_waiting(turn, incident)
     if not members.firing:
         _clear(turn, incident)
         return
@@ -107,7 +121,7 @@ def resume(turn: Turn, incident: Incident) -> None:
         if was not in SAID_ELSEWHERE:
             why = Reason.SILENCE_ENDED if was is Reason.SILENCED else Reason.FIRING_AGAIN
             turn.enter(incident.number, f"Paging goes on{', from the first step' if anew else ''}", why)
-        if (step := paging.off_duty(turn, incident)) is not None:
+        if (step := releasing.off_duty(turn, incident)) is not None:
             incident.step, incident.round, incident.next_at = step, 0, turn.now
     if incident.next_at is None:
         incident.next_at = max(incident.resume_at or turn.now, turn.now)
@@ -115,7 +129,7 @@ def resume(turn: Turn, incident: Incident) -> None:
     if incident.next_at <= turn.now and not paging.escalate_now(turn, incident):
         _nobody_left(turn, incident)
     elif was is not None:
-        paging.go_on(turn, incident)
+        releasing.go_on(turn, incident)
 
 
 def _silence_over(turn: Turn, incident: Incident) -> bool:
@@ -124,7 +138,7 @@ def _silence_over(turn: Turn, incident: Incident) -> bool:
     """
     if incident.paused is not Reason.SILENCED or not calling.outlasted(turn, incident):
         return False
-    paging.call_off(turn, incident)
+    releasing.call_off(turn, incident)
     incident.step = incident.round = incident.laps = 0
     incident.resume_at, incident.waits = turn.now, None
     return True
@@ -134,9 +148,9 @@ def begin_anew(turn: Turn, incident: Incident) -> None:
     """It is quiet by a silence, and an alert came that nobody was ever paged for: that is paged like the first of an
     incident. It is quiet no more, so that a second one changes nothing.
     """
-    paging.call_off(turn, incident)
+    releasing.call_off(turn, incident)
     incident.paused = incident.paused_until = None
-    paging.go_on(turn, incident)
+    releasing.go_on(turn, incident)
     incident.laps = 0
     first = _by_the_plan_of_now(turn, incident)
     _page_from(turn, incident, first, "An alert that the silence does not cover: paging begins anew")
@@ -328,7 +342,8 @@ def acknowledge(
     length = say_duration(-(-hold // SECOND) * SECOND)  # a request for six days is a moment old when it is decided
     turn.enter(incident.number, f"{what} for {length}{because}", reason, actor)
     paging.withdraw(turn, incident)
-    paging.tell(turn, incident)
+    helping.came(turn, incident, person_of(actor))
+    following.tell(turn, incident)
     turn.save_incident(incident)
 
 
@@ -354,9 +369,10 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
         incident.snoozed_until = turn.now + snooze
         incident.snoozed = put_off(turn, incident)
     incident.keep_until = turn.now + max(service.reopen_within, snooze or 0)
+    queuing.stop_waiting(turn, incident)
     answering.incident_over(turn, incident, choosing.put_off(turn, incident) if snooze is not None else ())
     paging.withdraw(turn, incident, kinds=("page", "copy", "help", "notice"))
-    paging.tell(turn, incident)
+    following.tell(turn, incident)
     if snooze is not None:
         turn.enter(
             incident.number,

@@ -96,7 +96,7 @@ def _fault(command: c.SetSilence, now: Instant) -> c.Result | None:
     if not command.matchers:
         return refuse("invalid", "A silence needs at least one matcher", "matchers")
     # As in Alertmanager a negative matcher always counts as one that says something.
-    if all(m.operator in ("=", "=~") and m.matches({}) for m in command.matchers):
+    if not command.everything and all(m.operator in ("=", "=~") and m.matches({}) for m in command.matchers):
         return refuse(
             "invalid",
             "At least one matcher must not match the empty string, or it would silence everything",

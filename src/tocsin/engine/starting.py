@@ -12,7 +12,7 @@ from cronsim import CronSim
 
 from tocsin.access.actors import called
 from tocsin.access.credentials import may
-from tocsin.engine import about, answering, choosing, commands, guarding, holding, standings
+from tocsin.engine import about, answering, choosing, commands, guarding, holding, queuing, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -66,6 +66,7 @@ def start(turn: Turn, command: commands.StartRun) -> Result:
         return commands.refuse("conflict", f"Not now: {no.why}")
     if may(command.role, manifest.trust.approve):
         run.approved_by, run.approved_all = command.actor, True
+    queuing.say_who_is_beside(turn, run)
     answering.begin(turn, run, incident if incident is not None and incident.state == "triggered" else None)
     if incident is not None:
         run.whole = about.for_all(turn, incident, run)

@@ -97,6 +97,11 @@ class Members(Struct):
         """Those that fire and that nothing silences, the oldest first."""
         return sorted(self.firing - self.silenced)
 
+    @property
+    def told(self) -> list[int]:
+        """Those that a page is about: what a silence covers is not, unless it covers them all. The oldest first."""
+        return self.heard or sorted(self.firing)
+
 
 class Kept(Struct):
     """A command's result under its idempotency key."""
@@ -243,10 +248,12 @@ class State:
         """Those that live, and those that ended lately: guards count them. None that was not let begin."""
         self.remembered = Remembered()
         """The same runs, found by what guards count."""
-        self.locked: dict[str, int] = {}
-        """The run that holds a lock now."""
-        self.changing: dict[str, int] = {}
-        """Of those, the locks whose run may still change something: it has not been verified."""
+        self.locked: dict[str, set[int]] = {}
+        """The runs that live and hold a lock: one that works, and those that only ask or watch beside it."""
+        self.changing: dict[str, set[int]] = {}
+        """Of those, the ones that may still change something: they have not been verified."""
+        self.waiting: set[int] = set()
+        """Open incidents of which code waits for another run, or whose pages wait for what another run fixed."""
         self.in_midst: set[int] = set()
         """The runs that left their targets in the midst of a change, as far as they are kept in mind."""
         self.at_work: dict[int, set[int]] = {}
@@ -323,14 +330,8 @@ class State:
         self.timers.set("run", run.number, run.due())
         self.remembered.keep(run)
         for lock in run.holds:
-            if run.live:
-                self.locked[lock] = run.number
-            elif self.locked.get(lock) == run.number:
-                del self.locked[lock]
-            if run.live and run.state != "watching":
-                self.changing[lock] = run.number
-            elif self.changing.get(lock) == run.number:
-                del self.changing[lock]
+            _among(self.locked, lock, run.number, run.live)
+            _among(self.changing, lock, run.number, run.live and run.state != "watching")
             if run.taken_until is not None:
                 self.claimed.setdefault(lock, set()).add(run.number)
         if run.taken_until is None:
@@ -368,6 +369,10 @@ class State:
             self.answered.add(incident.number)
         else:
             self.answered.discard(incident.number)
+        if incident.works and incident.open and any(one.waiting or one.pages_until for one in incident.works.values()):
+            self.waiting.add(incident.number)
+        else:
+            self.waiting.discard(incident.number)
         if incident.open:
             self.open_of.setdefault(incident.service, set()).add(incident.number)
         elif (numbers := self.open_of.get(incident.service)) is not None:
@@ -481,6 +486,7 @@ class State:
         """Let an incident go that nothing can reopen, and its finished pages."""
         del self.incidents[incident.number]
         self.answered.discard(incident.number)
+        self.waiting.discard(incident.number)
         self.wanted.forget(incident.number)
         del self.members[incident.number]
         group = incident.service, incident.group
@@ -535,6 +541,16 @@ class State:
         """A person's contact methods, the oldest first."""
         theirs = self.contacts_of.get(person)
         return list(theirs.values()) if theirs else []
+
+
+def _among(sets: dict[str, set[int]], key: str, number: int, there: bool) -> None:
+    """Have a number be among those of a key, or not. A key without any is no key."""
+    if there:
+        sets.setdefault(key, set()).add(number)
+    elif (numbers := sets.get(key)) is not None:
+        numbers.discard(number)
+        if not numbers:
+            del sets[key]
 
 
 def alert_due(alert: Alert) -> Instant | None:

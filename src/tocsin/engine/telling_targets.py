@@ -18,6 +18,7 @@ _SAID = {
     "blocked": "not begun",
     "unmatched": "not meant for it",
     "put_off": "not begun",
+    "waits": "waits for its turn",
     "handed_over": "not fixed",
     "not_needed": "nothing to fix there",
     "observed": "only observed",
@@ -54,6 +55,8 @@ def _came_to(turn: Turn, work: Work) -> str:
     run = turn.state.runs.get(work.run)
     state = run.state if run is not None and run.state in ("watching", "asking") and not work.outcome else work.outcome
     said = f"{_SAID[state]} ({work.playbook}"
+    if work.waiting:
+        return f"{_SAID[state]} ({work.why[:160]})"
     if work.outcome in ("blocked", "handed_over", "cancelled", "overtaken", "put_off") and work.why:
         return f"{said}: {work.why.removeprefix('handed over: ')[:120]})"
     return f"{said})"

@@ -23,6 +23,8 @@ from tocsin.playbooks.run import Run
 from tocsin.playbooks.targets import Unbound, bind
 from tocsin.playbooks.trust import Climb
 
+DOING = {"running": "runs", "asking": "asks", "watching": "watches its fix"}
+"""What a run does that lives. Only the first keeps a person, too."""
 MOST_SHOWN = 20
 """So many targets' guards are measured for one question: more are a question of their own."""
 
@@ -119,13 +121,15 @@ def _weighed(turn: Turn, manifest: Manifest, run: Run, health: Unwell | None = N
 
 def _lock(turn: Turn, run: Run) -> Left:
     by = guarding.holder(turn, run)
-    if by is None:
-        return Left(kind="lock", now="nobody holds it")
-    if by.number == run.number:
+    if by is None and run.live and run.number in turn.state.runs:
         return Left(kind="lock", now="this run holds it")
-    doing = {"running": "runs", "asking": "asks", "watching": "watches its fix"}.get(by.state, by.state)
+    if by is None:
+        others = guarding.beside(turn, run)
+        some = "".join(f"; run {one.number} of {one.playbook} {DOING[one.state]}" for one in others[:1])
+        return Left(kind="lock", now=f"nobody holds it{some}")
     no = guards.locked(by, run, turn.plan.bindings)
-    return shown("lock", Measure(f"held by run {by.number} of {by.playbook}, which {doing}", no))
+    said = f"held by run {by.number} of {by.playbook}, which {DOING[by.state]}"
+    return shown("lock", Measure(said, no, until=by.over_by, then="over at the latest"))
 
 
 def _person(turn: Turn, run: Run) -> Left:

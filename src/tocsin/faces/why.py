@@ -241,7 +241,7 @@ def _standing(incident: Incident, pages: list[Page], now: Instant, paging: bool,
     if incident.paused is not None:
         return Sentence(
             at=incident.updated_at,
-            text=f"Nobody is paged at the moment{_so_long(incident, plan, now)}",
+            text=f"Nobody is paged at the moment{_for_its_turn(incident)}{_so_long(incident, plan, now)}",
             reason=incident.paused,
             until=incident.paused_until,
         )
@@ -255,6 +255,12 @@ def _standing(incident: Incident, pages: list[Page], now: Instant, paging: bool,
     if incident.next_at is not None:
         return _escalating(incident, pages, paging)
     return Sentence(at=incident.updated_at, text="It is open", reason=incident.reason)
+
+
+def _for_its_turn(incident: Incident) -> str:
+    """For which runs its code waits."""
+    waits = [one.why for one in incident.works.values() if one.waiting]
+    return f": {'; '.join(waits)}" if waits and incident.paused is Reason.WAITS_FOR_RUN else ""
 
 
 def _so_long(incident: Incident, plan: Plan | None, now: Instant) -> str:

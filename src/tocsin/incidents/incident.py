@@ -30,8 +30,12 @@ class Work(Struct, frozen=True, omit_defaults=True):
 
     ``targets``: their names; () for the service as a whole. ``run``: its number, 0 when none was written down.
     ``outcome``: "" while it lives, else what the run came to; ``blocked`` when none was let begin, ``unmatched`` when
-    the playbook itself said that it is not meant, ``put_off`` when somebody had put its alerts off. ``why``: a
-    sentence.
+    the playbook itself said that it is not meant, ``put_off`` when somebody had put its alerts off, ``waits`` when its
+    turn comes once another run on the same system is over. ``why``: a sentence.
+
+    ``awaits``: that other run, which is over ``until`` at the latest, and ``since`` when the first of them was waited
+    for. ``pages_until``: so long pages wait for it: of what ``waits``, and of what was ``not_needed`` because another
+    run had just fixed the same system, whose alerts get their time to end. 0: they do not.
     """
 
     playbook: str
@@ -39,6 +43,15 @@ class Work(Struct, frozen=True, omit_defaults=True):
     run: int = 0
     outcome: str = ""
     why: str = ""
+    awaits: int = 0
+    since: Instant = 0
+    until: Instant = 0
+    pages_until: Instant = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether its turn is yet to come, once another run is over."""
+        return self.outcome == "waits"
 
     @property
     def passes_on(self) -> bool:

@@ -32,6 +32,11 @@ def label_text(labels: dict[str, str]) -> bytes:
     return _sorted_json(labels)
 
 
+def keyed(key: str) -> bytes:
+    """The place of what its source names by a key. No label set reads like this."""
+    return b"k" + key.encode("utf-8", "surrogatepass")
+
+
 def texts_json(texts: Mapping[str, str]) -> msgspec.Raw:
     """Texts by name as JSON that can be put into other JSON as it is. What no UTF-8 holds becomes U+FFFD."""
     try:

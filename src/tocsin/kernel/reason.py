@@ -59,6 +59,8 @@ class Reason(StrEnum):
     PLAYBOOK_RUNS = "playbook_runs"
     PLAYBOOK_BESIDE = "playbook_beside"
     PLAYBOOK_VERIFIED = "playbook_verified"
+    WAITS_FOR_RUN = "waits_for_run"
+    CHANGED_BESIDE = "changed_beside"
     PLAYBOOK_STEP = "playbook_step"
     PLAYBOOK_ENDED = "playbook_ended"
     PLAYBOOK_STANDS_BY = "playbook_stands_by"
@@ -146,6 +148,8 @@ class Reason(StrEnum):
     PUT_OFF = "put_off"
     ASKED_FOR_HELP = "asked_for_help"
     HELP_UNHEARD = "help_unheard"
+    HELP_UNANSWERED = "help_unanswered"
+    HELP_AWAITED = "help_awaited"
     PLAN_APPLIED = "plan_applied"
     QUARANTINED = "quarantined"
 
@@ -207,6 +211,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.PLAYBOOK_RUNS: "a playbook works on it, and pages wait until it is late, fails or is done",
     Reason.PLAYBOOK_BESIDE: "a playbook runs beside what people do: no page waits for it",
     Reason.PLAYBOOK_VERIFIED: "a playbook fixed it and saw that it holds; its alerts get time to end",
+    Reason.WAITS_FOR_RUN: "a playbook waits for another run on the same system, and has its turn when that is over",
+    Reason.CHANGED_BESIDE: "another run changed the same system, so what was found there before says nothing any more",
     Reason.PLAYBOOK_STEP: "a playbook told what it found or did",
     Reason.PLAYBOOK_ENDED: "a playbook came to its end",
     Reason.PLAYBOOK_STANDS_BY: "another playbook answers this incident already",
@@ -290,6 +296,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.PUT_OFF: "a person put it off until a set time",
     Reason.ASKED_FOR_HELP: "a person asked for help with it",
     Reason.HELP_UNHEARD: "whoever was asked for help could not be reached by any of their contact methods",
+    Reason.HELP_UNANSWERED: "nobody who was asked for help has answered",
+    Reason.HELP_AWAITED: "whoever was asked for help has time to answer; it is not said if one of them does",
     Reason.PLAN_APPLIED: "a person applied the plan now in force to it",
     Reason.QUARANTINED: "judging it failed; it is set aside and the last resort is paged",
     Reason.ON_CALL_CHANGED: "somebody takes another's place on call",
@@ -306,5 +314,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.SCHEDULE_FINDINGS: "something is wrong with who is on call in the days ahead",
 }
 
-SAYS_WHY = frozenset({Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_STEP, Reason.PLAYBOOK_VERIFIED})
+SAYS_WHY = frozenset(
+    {Reason.PLAYBOOK_RUNS, Reason.PLAYBOOK_STEP, Reason.PLAYBOOK_VERIFIED, Reason.WAITS_FOR_RUN, Reason.CHANGED_BESIDE}
+)
 """Reasons of lines that say themselves why they are told: their sentence adds nothing."""

@@ -39,12 +39,16 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Somebody has it. ``by`` is their address in the channel.
 
     ``mark`` is what the provider calls this very answer: told twice, it is one. ``typed``: they wrote the number.
+    ``written``: when, where their words named no page and the channel takes them for this one, the newest that they may
+    have seen; 0 of every other. ``later``: pages that are known to have come to that chat only after the words.
     """
 
     page: int
     by: str
     mark: str
     typed: bool = False
+    written: Instant = 0
+    later: tuple[int, ...] = ()
 
 
 class Words(Struct, frozen=True, kw_only=True):
@@ -77,13 +81,15 @@ class Taken(Struct, frozen=True):
     """What came of an answer. ``said`` is a sentence for the person; ``ok``: it is theirs.
 
     ``stranger``: whoever answered was not the one who was paged. ``again``: it was not taken now, or is in memory
-    alone; the provider is to tell it again, and nothing that confirms it may be said to it.
+    alone; the provider is to tell it again, and nothing that confirms it may be said to it. ``unclear``: their words
+    named no page and may mean another, or none; ``said`` asks, and the channel adds how a page is named there.
     """
 
     ok: bool
     said: str
     stranger: bool = False
     again: bool = False
+    unclear: bool = False
 
 
 class DeafError(Exception):

@@ -111,6 +111,7 @@ class Compared(Record):
     """What a value has to be; all that is said."""
 
     what = "a comparison"
+    instead = "name what is compared first: {used_ratio: {under: 0.8}}; `it` is all of the answer: {it: {is: 0}}"
     over = Field(Either(NUMBER, RecordOf(Answer)), "More than this.")
     under = Field(Either(NUMBER, RecordOf(Answer)), "Less than this.")
     at_least = Field(Either(NUMBER, RecordOf(Answer)), "This or more.")

@@ -34,12 +34,17 @@ def carry_out(session: Session, found: Declared, start: Start) -> Report | None:
     except Failed as error:
         return GaveUp("raised", str(error)[:MOST_SAID])
     except SystemExit as error:
-        why = f"it ended its process by SystemExit: {error}{line_of(error)}"
-        return GaveUp("raised", session.redacted(why)[:MOST_SAID])
+        return left_python(error, session.redacted)
     except Exception as error:  # noqa: BLE001  # the edge of the playbook: whatever it raised, a person is called
         text = f"{type(error).__name__}: {error}{line_of(error)}"
         return GaveUp("raised", session.redacted(text)[:MOST_SAID])
     return None if session.over else Returned()
+
+
+def left_python(error: BaseException, redacted: Callable[[str], str]) -> GaveUp:
+    """What is said of a playbook that ended its process by what no `except Exception` catches, and where."""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return GaveUp("raised", redacted(f"it ended its process by {what}{line_of(error)}")[:MOST_SAID])
 
 
 def _predicate(found: Declared) -> Callable[[About], bool] | None:

@@ -40,7 +40,8 @@ class Situation(NamedTuple):
     """What guards look at. ``runs``: those that are remembered.
 
     ``broken``: services of ``unless`` with an open incident. ``busy``: locks that are held. ``midst``: those of targets
-    that a run which is over left in the midst of a change, with its number. ``unwell``: says of
+    that a run which is over left in the midst of a change, with its number. ``watched``: when a change of the same
+    playbook on one of these locks was verified last that is still watched. ``unwell``: says of
     targets of the service what is known against all of them. ``continues``: the run this one goes on with, whose end
     is no reason to wait. ``lives``: the run has begun and is among ``runs`` itself. ``thorough``: say of each target
     whether it is well, and not only whether one is: for people, who ask about few.
@@ -59,6 +60,7 @@ class Situation(NamedTuple):
     unwell: Unwell
     now: Instant
     midst: Mapping[str, int] = {}
+    watched: Instant | None = None
     continues: int = 0
     lives: bool = False
     thorough: bool = False
@@ -137,12 +139,40 @@ def measure(at: Situation, guard: Guard) -> Measure:
 
 def locked(by: Run, run: Run, targets: Targets) -> Blocked:
     """Another run holds what this one would."""
+    both = _both(by, run, targets)
+    if both:
+        return Blocked(Reason.GUARD_LOCK, f"run {by.number} of {by.playbook} {_does(by)} {both}")
+    return Blocked(Reason.GUARD_LOCK, f"run {by.number} of it is under way")
+
+
+def waits_for(by: Run, run: Run, targets: Targets) -> str:
+    """For which run one waits that would work on the same, as a sentence."""
+    both = _both(by, run, targets)
+    which = f"run {by.number} of {by.playbook}, which {_does(by)} {both}" if both else f"its run {by.number} to be over"
+    return f"{run.playbook} waits for {which}"
+
+
+def quiet(by: Run, run: Run, targets: Targets) -> str:
+    """What becomes of one that only watches or asks once another changes the same, as a sentence."""
+    then = "is withdrawn" if by.state == "asking" else "says nothing of it any more"
+    what = "question" if by.state == "asking" else "watch"
+    on = _both(by, run, targets) or f"{by.service}"
+    return f"Run {by.number} of {by.playbook} {_does(by)} {on}: its {what} {then} once this one changes something"
+
+
+def _does(run: Run) -> str:
+    if run.state == "asking":
+        return "asks before it changes" if run.only_asks else "asks in the midst of changing"
+    return "watches what it fixed on" if run.state == "watching" else "works on"
+
+
+def _both(by: Run, run: Run, targets: Targets) -> str:
+    """The system that both are about, by the name it has for the former; "" when they are without targets."""
     for own in sorted(run.locks):
         both = set(by.locks).intersection(targets.alike([own]))
         if both:
-            also = "" if own in both else f", which is {own} too"
-            return Blocked(Reason.GUARD_LOCK, f"run {by.number} of {by.playbook} works on {min(both)}{also}")
-    return Blocked(Reason.GUARD_LOCK, f"run {by.number} of it is under way")
+            return min(both) + ("" if own in both else f", which is {own} too")
+    return ""
 
 
 def _rate(at: Situation, guard: AtMost) -> Measure:
@@ -168,7 +198,7 @@ def _cooling(at: Situation, guard: Cooldown) -> Measure:
     on = at.targets.alike(at.locks)
     each = [at.runs.changed_on(name, lock) for lock in on] or [at.runs.changed(at.service, name)]
     lasts = (next((run.ended_at for run in newest if run.number != at.continues), None) for newest in each)
-    last = max((one for one in lasts if one is not None), default=None)
+    last = max((one for one in (*lasts, at.watched) if one is not None), default=None)
     if last is None or at.now - last >= guard.lasts:
         return Measure("no change to rest from")
     rest = last + guard.lasts - at.now

@@ -127,6 +127,8 @@ class Run(Struct, kw_only=True):
     ``quiet_at``: these have ended, and it is verified then if they stay quiet. ``opening``: how often its incident had
     been reopened when it began.
     ``taken_by`` works on its targets by hand, until ``taken_until`` or the end of the incident.
+    ``spoilt_by``: the run that made another change to its targets while its own was watched, 0 when none did: what
+    becomes of its alerts is evidence of nothing then.
 
     ``would``: the fix before which one that only watches ended, as a person reads it; ``would_do``: its function.
     ``agreement``: whether that is what a person did, once somebody said so or did it; ``agreed_how``: a sentence;
@@ -202,6 +204,7 @@ class Run(Struct, kw_only=True):
     advice: str = ""
     suspected: str = ""
     took: tuple[Left, ...] = ()
+    spoilt_by: int = 0
 
     @property
     def by_hand(self) -> bool:
@@ -227,6 +230,23 @@ class Run(Struct, kw_only=True):
     def holds(self) -> tuple[str, ...]:
         """Its locks; without targets it holds its playbook's place at its service, so that there is one run of it."""
         return self.locks or (place_of(self.service, self.playbook),)
+
+    @property
+    def only_asks(self) -> bool:
+        """Whether it waits for an answer and has changed nothing so far: it keeps nobody's hands off then."""
+        return self.state == "asking" and not self.changed and not self.unproven
+
+    @property
+    def works(self) -> bool:
+        """Whether it may change something, or has and has not seen yet that it holds: nobody else changes that now."""
+        return self.live and self.state != "watching" and not self.only_asks
+
+    @property
+    def over_by(self) -> Instant:
+        """When it is over, or has to be allowed more time, at the latest."""
+        if self.state == "asking" and self.approval is not None:
+            return self.approval.due
+        return self.watch_until or self.deadline if self.state == "watching" else self.deadline
 
     @property
     def failed(self) -> bool:
@@ -302,7 +322,10 @@ class Run(Struct, kw_only=True):
         """What it found that neither the lines of its steps say nor what it came to."""
         said = {one.sentence[:MOST_SAID] for one in steps} | {f"It would have done {self.would}"[:MOST_SAID]}
         why = self.why.lower()
-        return tuple(one for one in self.told if one not in said and one.lower() not in why)
+        # What was left out and a step says is there to be read: no word of a gap.
+        whole = len(said.difference(self.findings, ("",))) >= self.left_out
+        found = self.findings if whole else self.told
+        return tuple(one for one in found if one not in said and one.lower() not in why)
 
     def dwell_on(self, sentence: str) -> None:
         """Keep what a playbook hands over with. What a step found already is not said twice: it comes last, as that."""

@@ -25,6 +25,7 @@ from tocsin.kernel.buckets import Bucket
 from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import SECOND
 from tocsin.pages.answers import (
+    CLOCKS,
     Answer,
     Call,
     Called,
@@ -39,7 +40,7 @@ from tocsin.pages.answers import (
 )
 from tocsin.pages.ledger import ASKING, Page, tells
 from tocsin.pages.message import Channel
-from tocsin.pages.spoken import Spoken, answered_by_yes
+from tocsin.pages.spoken import Spoken, answered_by_yes, asks_alone
 from tocsin.runtime.begun import ended
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.jobs import Job
@@ -85,7 +86,9 @@ class Answers:
         self._calls: set[asyncio.Task[None]] = set()
         self._under_way: Counter[str] = Counter()
         """How many of them there are of a channel and kind: receipts that wait keep no answer out."""
-        self._spoken = Spoken()
+        self._spoken, self._began = Spoken(), 0
+        self._clear: set[str] = set()
+        """Marks of words that were taken for a page: told again, they are not doubted for what was said since."""
         self._told_how: set[int] = set()
         """Pages whose people were told how to answer, since they wrote something else."""
         self._told_number: set[tuple[str, int]] = set()
@@ -99,6 +102,7 @@ class Answers:
 
     def replace(self, channels: Mapping[str, Channel]) -> None:
         """Hear these channels from now on."""
+        self._began = self._began or self._clock.now()
         gone = [name for name, channel in self._channels.items() if channel is not channels.get(name)]
         for name in gone:
             task = self._listening.pop(name, None)
@@ -207,10 +211,13 @@ class Answers:
             return await self._understood(name, channel, heard.words)
         if heard.answer is None:
             return heard.reply
-        return await self._thank(name, channel, heard.answer, await self.take(name, heard.answer))
+        taken = await self.take(name, heard.answer)
+        if heard.answer.typed:
+            return await self._thank(name, channel, heard.answer, taken)
+        return await channel.thank(heard.answer, taken)
 
     async def _thank(self, name: str, channel: Called, answer: Answer, taken: Taken, asks: int = 0) -> Reply:
-        """Say what came of it. ``asks``: the one page that this asks them to answer; what was not taken is, again."""
+        """Say what came of words. ``asks``: the one page that this asks for; what was not taken is asked for again."""
         if not taken.stranger:
             self._spoken.note(name, answer.by, answer.page if taken.again else asks, self._clock.now())
         return await channel.thank(answer, taken)
@@ -275,6 +282,11 @@ class Answers:
             stranger = page is None or page.address != told.by
             how = self._mistyped(name, told) if stranger and told.typed else ""
             return Taken(False, how or why, stranger=stranger and not how)
+        if told.written and not self._means(name, told, page):
+            self._spoken.note(name, told.by, page.id, self._clock.now())
+            log.warning("answer_unclear", channel=name, page=page.id)
+            meant = f"incident #{page.incident}, {page.title}" if page.incident else f"“{page.title}”"
+            return Taken(False, f"Do you mean {meant}?", unclear=True)
         actor, number = f"person:{page.person}", page.incident
         state = self._state()
         held, told_of = state.incidents.get(number), still_tells(state, page)
@@ -304,6 +316,25 @@ class Answers:
                 return Taken(False, "")  # a replay: nobody is there to read why
         log.info("answer_taken", channel=name, page=page.id, incident=number)
         return Taken(True, f"{self._theirs(page.person, told_of)}.")
+
+    def _means(self, name: str, told: Answer, page: Page) -> bool:
+        """Whether words that name no page can only mean one: what was said there last asks for it.
+
+        Of what was written before Tocsin began nothing is known: there the newest page is meant, and nobody is asked
+        in the morning what they meant at night.
+        """
+        key = f"{name}:{told.mark}"
+        if key in self._clear:
+            return True
+        said = self._spoken.lately(name, told.by, min(told.written, self._clock.now()), CLOCKS)
+        clear = asks_alone(said, page, told.later, self._state().pages)
+        if not said and told.written <= self._began + CLOCKS:
+            clear = True
+        if clear:
+            if len(self._clear) >= MOST_TOLD:
+                self._clear.clear()
+            self._clear.add(key)
+        return clear
 
     def _asks(self, person: str, pages: Sequence[Page]) -> bool:
         """Whether of what came in one message something is not theirs yet that an answer can make so."""

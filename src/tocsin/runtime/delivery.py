@@ -191,7 +191,8 @@ class Delivery:
             if message is None:
                 return None
             points.passed(Point.CHECKED, page)
-            self._leaves(name, message.address, message.page)
+            if message.kind != "update":  # that changes what was said before, and makes no sound
+                self._leaves(name, message.address, message.page)
             answer = await asyncio.wait_for(channel.send(message), DEADLINE)
             points.passed(Point.ANSWERED, page)
         except TimeoutError:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 from msgspec import structs
 
-from tocsin.access.credentials import Key, secret_hash
+from tocsin.access.credentials import Key, secret_hash, unknown_key
 from tocsin.engine.inputs import Received
 from tocsin.intake.entrance import InBody
 from tocsin.intake.entrances import door, ways_in
@@ -146,8 +146,7 @@ class Doors:
         known = self._by_text.get(text) or self._look_up(text, source_name)
         if known is None or known[0].revoked_at is not None or known[0].source != source_name:
             status = 400 if in_body is not None else 401
-            why = f"this key is not known for {source_name}, or was revoked" if text else "no key was sent"
-            self._refuse(exchange, self._sources[source_name], status, why)
+            self._refuse(exchange, self._sources[source_name], status, unknown_key(text, source_name))
             return
         key, source, limits = known
         headers = {name.decode(): value.decode("latin-1") for name, value in exchange.headers if name in KEPT_HEADERS}

@@ -12,12 +12,12 @@ from http import HTTPStatus
 import msgspec
 import structlog
 
-from tocsin.alerts.alert import keyed
 from tocsin.catalog.services import INBOX
 from tocsin.engine.state import State
 from tocsin.intake.event import Event
 from tocsin.intake.request import Reply, Request, Source
 from tocsin.intake.specs import ProbeSpec
+from tocsin.kernel.identity import keyed
 from tocsin.plan.model import Plan
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.doors import Doors

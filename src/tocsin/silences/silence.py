@@ -60,6 +60,13 @@ class Silence(Struct, kw_only=True):
         return min(moments)
 
 
+def everything(matchers: Iterable[Matcher]) -> bool:
+    """Whether what has no label at all meets them: they keep quiet whatever they do not except, and a label whose name
+    is mistyped excepts nothing. Who sets such a silence says that it is meant.
+    """
+    return all_match(tuple(matchers), {})
+
+
 def matching(silences: Iterable[Silence], labels: Mapping[str, str], origin: str, now: Instant) -> tuple[str, ...]:
     """Ids of the silences in force that match, in a fixed order."""
     return tuple(sorted(s.id for s in silences if s.state(now) == "active" and s.covers(labels, origin)))

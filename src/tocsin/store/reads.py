@@ -37,6 +37,7 @@ from tocsin.store.alert_reads import Counted, Wanted
 from tocsin.store.incident_reads import OPEN_STATES as OPEN_STATES
 from tocsin.store.incident_reads import IncidentReads, read_incident
 from tocsin.store.incident_reads import Lane as Lane
+from tocsin.store.incident_reads import OpenLanes as OpenLanes
 from tocsin.store.reading import LIMIT as LIMIT
 from tocsin.store.reading import MOST as MOST
 from tocsin.store.reading import SCAN, capped, mentioning, place_of

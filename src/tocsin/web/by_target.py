@@ -9,12 +9,17 @@ from urllib.parse import parse_qsl, urlencode
 from tocsin.alerts.alert import Alert
 from tocsin.engine.wanted import chain_of
 from tocsin.incidents.incident import Incident, Work
+from tocsin.kernel.instant import Instant
 from tocsin.plan.model import Plan
 from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Run
 from tocsin.web.playbooks import CAME_TO, RunView
 
-OF_WORKS = {"unmatched": ("mute", "slash", "Not meant for it"), "put_off": ("mute", "slash", "Put off")}
+OF_WORKS = {
+    "unmatched": ("mute", "slash", "Not meant for it"),
+    "put_off": ("mute", "slash", "Put off"),
+    "waits": ("held", "clock", "Waits its turn"),
+}
 """What code came to on a target that no run comes to."""
 YET = ("mute", "clock", "Not begun yet")
 NOT_YET_SHOWN = 20
@@ -32,6 +37,8 @@ class Place(NamedTuple):
     why: str
     note: str = ""
     """What is to be known beside the badge."""
+    until: Instant | None = None
+    """When what it waits for is over at the latest."""
 
 
 class Try(NamedTuple):
@@ -87,17 +94,18 @@ def places(incident: Incident, plan: Plan | None, alerts: Iterable[Alert], runs:
     found = [_place(one, known) for one in incident.works.values()]
     yet = _yet(incident, plan, alerts) if incident.open else {}
     found += [Place(name, playbook, 0, YET, "") for name, playbook in list(yet.items())[:NOT_YET_SHOWN]]
-    return found if len({one.name for one in found}) > 1 else []
+    return found if len({one.name for one in found}) > 1 or any(one.until for one in found) else []
 
 
 def _place(work: Work, runs: Mapping[int, Run]) -> Place:
     run = runs.get(work.run)
     state = work.outcome or (run.state if run is not None and run.live else "watching")  # what works is the newest
     badge = OF_WORKS.get(state) or CAME_TO[state]
-    said = work.outcome in ("blocked", "handed_over", "cancelled", "put_off")
+    said = work.outcome in ("blocked", "handed_over", "cancelled", "put_off", "waits")
     why = work.why.removeprefix("handed over: ") if said else ""
     note = "" if work.outcome or run is None or run.state != "watching" else "its alerts have yet to end"
-    return Place(" and ".join(work.targets), work.playbook, work.run, badge, why, note)
+    until = work.until if work.waiting else None
+    return Place(" and ".join(work.targets), work.playbook, work.awaits or work.run, badge, why, note, until)
 
 
 def _yet(incident: Incident, plan: Plan | None, alerts: Iterable[Alert]) -> dict[str, str]:

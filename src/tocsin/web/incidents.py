@@ -15,7 +15,7 @@ from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, Duration
 from tocsin.pages.ledger import Page
 from tocsin.playbooks.run import Run
-from tocsin.store.reads import OPEN_STATES, Lane, Reads
+from tocsin.store.reads import OPEN_STATES, Lane, OpenLanes, Reads
 from tocsin.web.view import View, view, with_query
 from tocsin.web.words import Line, Reader, listed, spelled
 
@@ -127,7 +127,7 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
 
 def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listing:
     # What is open: a grave incident that waits for somebody stands before any number of newer lesser ones.
-    counted = reads.open_by_lane()
+    counted = reads.open_by_lane(chosen.service)
     sliced = (reads.gravest if chosen.state in BY_GRAVITY else reads.incidents)(
         states=STATES[chosen.state],
         service=chosen.service,
@@ -157,19 +157,17 @@ def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listi
         lately,
         pages,
         runs,
-        counted,
-        _of(reads, chosen, counted),
+        counted.all,
+        _of(chosen, counted),
         sum(one.state(now) == "active" for one in reads.silences(now, limit=500).items),
         len(reads.parked(limit=100).items),
     )
 
 
-def _of(reads: Reads, chosen: Chosen, counted: dict[Lane, int]) -> dict[Lane, int] | None:
+def _of(chosen: Chosen, counted: OpenLanes) -> dict[Lane, int] | None:
     if chosen.text:
         return None
-    if chosen.service or chosen.severity:
-        return reads.open_by_lane(service=chosen.service, severity=chosen.severity)
-    return counted
+    return {lane: many for lane, many in counted.of.items() if chosen.severity in ("", lane.severity)}
 
 
 def _group(state: str, quiet: bool) -> str:

@@ -22,6 +22,7 @@ from tocsin.engine.commands import (
 from tocsin.engine.covering import findings
 from tocsin.faces import previewing
 from tocsin.faces.disk import Look
+from tocsin.faces.doubting import doubted
 from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
@@ -293,17 +294,20 @@ async def make_override(request: Request[Any, Any, Any], faces: Faces, who: Who)
         return _form(seen, typed, faults, await faces.read(_becomes, seen, command))
     if command is not None and not faults:
         try:
-            await faces.submit(command, once(typed))
+            result = await faces.submit(command, once(typed))
         except Problem as problem:
             if problem.status not in (400, 403, 404, 409):
                 raise
-            field = {"starts_at": "from", "ends_at": "to", "other": "back", "back_starts_at": "back"}.get(
-                problem.field, problem.field
-            )
+            named = {"starts_at": "from", "ends_at": "to", "other": "back", "back_starts_at": "back"}
+            named |= {"person": "instead_of"} if isinstance(command, AskCover) else {}
+            field = named.get(problem.field, problem.field)
             known = ("from", "to", "person", "instead_of", "schedule", "back", "reason")
             faults[field if field in known else ""] = problem.detail.removeprefix(f"{problem.field}: ")
         else:
             done = "overridden" if isinstance(command, AddOverride) else "wished"
+            made = await faces.read(faces.reads.override, int(result.id))
+            found = await doubted(faces, seen.plan, made, seen.reader.covers) if made is not None else []
+            done += f"-{found[0].kind}" if found else ""
             return leads_to(with_query("/oncall", schedule=command.schedule), done)
     return _form(seen, typed, faults)
 

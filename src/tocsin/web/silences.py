@@ -15,7 +15,7 @@ from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Instant, from_datetime, to_datetime
 from tocsin.kernel.matcher import Matcher, MatcherError, parse_matcher
-from tocsin.silences.silence import Silence
+from tocsin.silences.silence import Silence, everything
 from tocsin.web.alerts import split_matchers
 from tocsin.web.view import View, fields, leads_to, view, with_query
 
@@ -49,6 +49,7 @@ class Typed(NamedTuple):
     comment: str = ""
     length: str = str(2 * HOUR)
     until: str = ""
+    everything: bool = False
 
 
 @get("/silences")
@@ -62,6 +63,8 @@ async def silences_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
     firing = await faces.firing() if active else None
     if which == "expired":
         headline = "Silences that are over."
+    elif firing is not None and 1 < (firing.count or 0) <= max(firing.quiet.values(), default=0):
+        headline = f"Everything that fires is silenced: all {firing.count:,} alerts."
     elif active:
         headline = f"{active} {'silence keeps' if active == 1 else 'silences keep'} alerts quiet."
     else:
@@ -109,7 +112,7 @@ async def silence_page(request: Request[Any, Any, Any], faces: Faces, who: Who, 
 async def _form(
     seen: View, silence: Silence | None, typed: Typed, faults: dict[str, str], *, preview: bool = False, code: int = 200
 ) -> Response[bytes]:
-    hits, kept = None, False
+    hits, kept, wide = None, False, False
     origin = silence.origin if silence is not None else ""
     if preview and "matchers" not in faults:
         try:
@@ -118,6 +121,7 @@ async def _form(
             faults = {**faults, "matchers": str(error)}
         else:
             hits = await seen.faces.read(_hits, seen.faces, matchers, origin) if matchers else None
+            wide = bool(matchers) and everything(matchers)
             kept = silence is not None and silence.state(seen.now) == "active" and matchers == silence.matchers
     return seen.draw(
         "silence.html",
@@ -127,6 +131,7 @@ async def _form(
         faults=faults,
         hits=hits,
         kept=kept,
+        wide=wide,
         lengths=LENGTHS,
         until=UNTIL,
         over=silence is not None and silence.state(seen.now) == "expired",
@@ -163,6 +168,7 @@ async def _save(
         form.get("comment", "")[:2000],
         form.get("length", ""),
         form.get("until", ""),
+        form.get("everything") == "on",
     )
     if form.get("do") == "preview":
         return await _form(seen, silence, typed, {}, preview=True)
@@ -174,6 +180,12 @@ async def _save(
         faults["matchers"] = str(error)
     if not matchers and not faults:
         faults["matchers"] = 'Write at least one matcher, such as job="checkout".'
+    meant = typed.everything or (silence is not None and matchers == silence.matchers)
+    if not meant and matchers and everything(matchers):
+        faults["everything"] = (
+            "What has no label at all meets all of these, so everything is quiet that they do not except. Name a label "
+            "that what you mean has, or say here that everything is meant."
+        )
     if not typed.comment:
         faults["comment"] = "Say why, for whoever finds it at night."
     ends = _end(seen, typed, faults)
@@ -189,6 +201,7 @@ async def _save(
             ends_at=ends,
             id=silence.id if silence is not None else "",
             origin=silence.origin if silence is not None else "",
+            everything=meant,
         )
         try:
             result = await faces.submit(command)

@@ -39,6 +39,7 @@ HELD = {
     Reason.TOLD_TOGETHER: ", with others like it",
     Reason.ON_THE_PHONE: ", when the call before it is over",
     Reason.CALLED_AGAIN: ", once more",
+    Reason.HELP_AWAITED: ", if nobody comes",
 }
 """What a page waits for, after the time it waits until."""
 TOGETHER: Duration = 30 * SECOND

@@ -26,7 +26,8 @@ class PublishedWork(Struct, frozen=True):
     """What code did about one target of an incident. ``targets``: their names; empty for the service as a whole.
 
     ``outcome``: "" while the run lives; ``blocked`` when none was let begin; else what it came to. ``run``: its number,
-    0 when there is none. ``why``: a sentence, "" when there is nothing to say.
+    0 when there is none. ``why``: a sentence, "" when there is nothing to say. ``outcome`` is ``waits`` when its turn
+    comes once the run ``awaits`` is over, ``until`` then at the latest; else ``awaits`` is 0 and ``until`` null.
     """
 
     playbook: str
@@ -34,6 +35,8 @@ class PublishedWork(Struct, frozen=True):
     run: int
     outcome: str
     why: str
+    awaits: int
+    until: str | None
 
 
 class PublishedIncident(Struct, frozen=True, kw_only=True):
@@ -228,7 +231,15 @@ def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
         "responders": list(one.responders),
         "plan": one.plan,
         "code": [
-            PublishedWork(each.playbook, list(each.targets), each.run, each.outcome, each.why)
+            PublishedWork(
+                playbook=each.playbook,
+                targets=list(each.targets),
+                run=each.run,
+                outcome=each.outcome,
+                why=each.why,
+                awaits=each.awaits,
+                until=format_rfc3339(each.until) if each.waiting else None,
+            )
             for each in one.works.values()
         ],
         "code_lifted": word(one.lifted or (Reason.PEOPLE_CALLED if one.called and one.works else None)),

@@ -87,7 +87,8 @@ class PublishedOverride(Struct, frozen=True, kw_only=True):
 
     ``kind``: override, swap or cover. ``person`` is on call instead of ``instead_of`` ("": of everybody); in the second
     time of a swap, ``back_starts_at`` to ``back_ends_at``, it is the other way round. ``idle``: why it takes nobody's
-    place by the plan in force, whatever its state; "" when it does.
+    place by the plan in force, whatever its state; "" when it does. ``warnings``, in the answer to who asked for it
+    alone: why it may be of no use, a sentence each.
     """
 
     id: int
@@ -107,6 +108,7 @@ class PublishedOverride(Struct, frozen=True, kw_only=True):
     answered_by: str
     agreed_at: Moment | None
     cancelled_at: Moment | None
+    warnings: tuple[str, ...] = ()
 
 
 class NewFeed(Struct, frozen=True, kw_only=True):
@@ -144,7 +146,10 @@ class SwapIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CoverIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A time somebody on the schedule is wanted for, in place of ``person``; "" where nobody is on call."""
+    """A time somebody on the schedule is wanted for, in place of ``person``.
+
+    With "" where nobody is on call, else in place of whoever asks, who must be on call all of that time.
+    """
 
     schedule: Name
     starts_at: Moment | None = None
@@ -179,7 +184,9 @@ def calendar_out(one: Imported) -> PublishedCalendar:
     )
 
 
-def override_out(one: Override, now: Instant, plan: Plan | None, covers: Covers) -> PublishedOverride:
+def override_out(
+    one: Override, now: Instant, plan: Plan | None, covers: Covers, warnings: tuple[str, ...] = ()
+) -> PublishedOverride:
     """An override, a swap or a cover request as it is published, under the plan in force and with all that counts."""
     live = one.state(now) in ("asked", "agreed")
     return PublishedOverride(
@@ -200,4 +207,5 @@ def override_out(one: Override, now: Instant, plan: Plan | None, covers: Covers)
         answered_by=one.answered_by,
         agreed_at=moment(one.agreed_at),
         cancelled_at=moment(one.cancelled_at),
+        warnings=warnings,
     )

@@ -13,11 +13,16 @@ from tocsin.kernel.instant import (
     format_rfc3339,
 )
 from tocsin.kernel.matcher import Matcher, MatcherError, Operator, matcher, parse_matcher
+from tocsin.runtime.line import Firing
 from tocsin.silences.silence import Silence
 
 
 class PublishedSilence(Struct, frozen=True, kw_only=True):
-    """A silence. ``origin``: "" silences alerts of every service, else only those that came with keys of that one."""
+    """A silence. ``origin``: "" silences alerts of every service, else only those that came with keys of that one.
+
+    ``quiet_now``: how many alerts it keeps quiet now, of ``firing_now`` that fire at all; null when the core does not
+    answer, or a node that stands by was asked.
+    """
 
     id: str
     state: Literal["pending", "active", "expired"]
@@ -29,6 +34,8 @@ class PublishedSilence(Struct, frozen=True, kw_only=True):
     created_at: Moment
     updated_at: Moment
     origin: str
+    quiet_now: int | None
+    firing_now: int | None
 
 
 class MatcherIn(Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +50,7 @@ class SilenceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A silence. Matchers are texts as Alertmanager writes them (``instance=~"cart-.*"``) or objects.
 
     It begins at ``starts_at`` (without it: now) and ends at ``ends_at``, or ``duration`` after its beginning.
+    ``everything``: that it is meant so when an alert without any label meets all matchers (``team!="web"``).
     """
 
     matchers: Annotated[
@@ -54,10 +62,11 @@ class SilenceIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ends_at: Moment | None = None
     duration: Span | None = None
     origin: Annotated[str, Meta(max_length=200)] = ""
+    everything: bool = False
 
 
-def silence_out(one: Silence, now: Instant) -> PublishedSilence:
-    """A silence as it is now."""
+def silence_out(one: Silence, now: Instant, firing: Firing | None) -> PublishedSilence:
+    """A silence as it is now. ``firing``: what fires, and by which silence it is quiet; None when nobody can say."""
     return PublishedSilence(
         id=one.id,
         state=one.state(now),
@@ -69,6 +78,8 @@ def silence_out(one: Silence, now: Instant) -> PublishedSilence:
         created_at=format_rfc3339(one.created_at),
         updated_at=format_rfc3339(one.updated_at),
         origin=one.origin,
+        quiet_now=0 if one.state(now) != "active" else firing.quiet.get(one.id, 0) if firing is not None else None,
+        firing_now=firing.count if firing is not None else None,
     )
 
 

@@ -12,7 +12,8 @@ itself: it is kept among the annotations, as text.
 
 ``key`` is the identity, else the full label set is. A firing event with neither gets a key of its own, which the
 answer names under ``keys`` so that it can be resolved. ``ends_at`` of a firing event is when it expires unless
-repeated; without one it fires until it is resolved.
+repeated; without one it fires until it is resolved. What is said to be over, or acknowledged, and does not fire is
+taken and changes nothing; the answer counts such under ``not_firing``.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from tocsin.intake.entrance import Entrance
 from tocsin.intake.event import Event, EventState
 from tocsin.intake.json_body import NotJson, read_json
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
-from tocsin.kernel.identity import identity, texts_json
+from tocsin.kernel.identity import identity, keyed, label_text, texts_json
 from tocsin.kernel.instant import DAY, Instant, parse_rfc3339
 
 VERSION = 1
@@ -72,7 +73,7 @@ class _Wrong:
 
 
 def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes, Known]) -> Heard:
-    """Read one event or a batch. Never raises; ``known`` plays no part: every event is judged."""
+    """Read one event or a batch. Never raises. Every event is judged; only the answer asks what is ``known``."""
     if request.path.rstrip("/") not in ("", PATH):
         return _refused(404, f"there is nothing at {cut(request.path, 256)}; events go to {PATH}")
     if request.method != "POST":
@@ -119,7 +120,22 @@ def decode(request: Request, now: Instant, limits: Limits, known: Mapping[bytes,
     answer: dict[str, object] = {"accepted": len(events)}
     if any(keys):
         answer["keys"] = keys
+    if idle := _not_firing(events, known):
+        answer["not_firing"] = idle
     return Heard(reply=Reply(202, msgspec.json.encode(answer)), events=tuple(events))
+
+
+def _not_firing(events: list[Event], known: Mapping[bytes, Known]) -> int:
+    """How many events are about what neither fires nor began in the same request: they change nothing."""
+    begun: set[bytes] = set()
+    idle = 0
+    for event in events:
+        place = keyed(event.key) if event.key else label_text(event.labels)
+        if event.state == "firing":
+            begun.add(place)
+        elif place not in begun and ((alert := known.get(place)) is None or not alert.firing):
+            idle += 1
+    return idle
 
 
 def refuse(status: int, message: str, retry_after: int | None = None) -> Reply:

@@ -42,7 +42,8 @@ _AGAIN = 2.0
 _ASKED_BACK = 10 * MINUTE
 """So long somebody is asked which page they mean. When Tocsin starts it hears the words of a day."""
 _MOST_PUT_OFF = 1_000
-WHICH = "Which one? React to the page with 👍, or reply to it."
+WHICH = "Which one? React to the page with 👍, or reply “ack” to it."
+NAMED = "React to its page with 👍, or reply “ack” to that."
 _FILTER = {
     "presence": {"types": []},
     "account_data": {"types": []},
@@ -124,7 +125,7 @@ class Matrix:
             taken = await take(told)
             all_taken = all_taken and not taken.again
             if isinstance(told, Answer) and taken.said and not taken.ok:
-                await self._tell(told.mark, taken.said)
+                await self._tell(told.mark, f"{taken.said} {NAMED}" if taken.unclear else taken.said)
         if all_taken:
             self._told.clear()
         return all_taken
@@ -294,7 +295,10 @@ def _answer(room: str, event: dict[str, Any], me: str, find: Find) -> Answer | U
         if len(pages) > 1:
             return Unclear(mark) if not isinstance(age, int) or age * MILLISECOND < _ASKED_BACK else None
     page = _last(pages)
-    return Answer(page=page.id, by=str(sender), mark=mark) if page else None
+    if page is None:
+        return None
+    written = 0 if about or not isinstance(at, int) else max(1, at) * MILLISECOND
+    return Answer(page=page.id, by=str(sender), mark=mark, written=written)
 
 
 def _last(pages: Sequence[Page]) -> Page | None:

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from tocsin.pages.channels.setup import Setup
     from tocsin.pages.message import Channel
 
-_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_E164 = r"\+(?:1[2-9][0-9]{9}|7[0-9]{10}|[2-689][0-9]{7,14})"
+"""ITU-T E.164: at most 15 digits with the country, whose code begins with 1 to 9. Numbers in +1 and +7 all have 11. The
+shortest elsewhere have four after a country's three: these, a few islands' landlines, are not taken, for a number that
+was left half typed is seen more often.
+"""
+_NUMBER = re.compile(_E164)
+_DIGITS = re.compile(r"\+[1-9][0-9]*")
 _FILL = re.compile(r"[\s().\-/\u2010-\u2015]")
 ACCOUNT: Final = Word(
     "a Twilio account's SID", str, pattern=r"AC[0-9A-Za-z]{1,64}", write="it begins with AC", also=STRING
@@ -21,8 +27,8 @@ ACCOUNT: Final = Word(
 NUMBER: Final = Word(
     "a number of yours at Twilio",
     str,
-    pattern=r"\+[1-9][0-9]{6,14}",
-    write='write it as E.164, quoted: "+" and its country first, no spaces, such as "+34910000000"',
+    pattern=_E164,
+    write='write it as E.164, quoted: "+" and its country first, 8 to 15 digits, no spaces, such as "+34910000000"',
     also=STRING,
 )
 
@@ -40,9 +46,19 @@ class Twilio(Paced):
 def checked(text: str) -> str:
     """A number as E.164: a plus sign, the country, the number; spaces and dashes are left out. Raises BadAddress."""
     number = _FILL.sub("", text)
-    if not _NUMBER.fullmatch(number):
+    if not _DIGITS.fullmatch(number):
         raise BadAddress("write the number with + and its country, such as +34 600 000 000")
+    if not _NUMBER.fullmatch(number):
+        raise BadAddress(_fault(number[1:]))
     return number
+
+
+def _fault(digits: str) -> str:
+    country = digits[0] if digits[0] in "17" else ""
+    if len(digits) == 11 and country:
+        return "in +1 an area's number begins with 2 to 9"
+    has = f"in +{country} a telephone number has 11" if country else "with its country a telephone number has 8 to 15"
+    return f"{len(digits)} digits: {has} of them"
 
 
 TWILIO: Final = SetUp("twilio", Twilio, "Text messages and calls by Twilio, acknowledged by a reply or a key.")

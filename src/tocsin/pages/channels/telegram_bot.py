@@ -36,6 +36,7 @@ from tocsin.pages.pace import Pace
 
 SERVER = "https://api.telegram.org"
 HOW = "Press Acknowledge, or reply “ack”."
+WHICH = "Press Acknowledge under its page, or reply “ack” to that."
 LONGEST = 4_096
 """What a message may have, in UTF-16 units, as Telegram counts."""
 _ACKNOWLEDGE = re.compile(r"ack:([0-9]{1,18})")
@@ -396,7 +397,14 @@ def _said(message: _Message, find: Find) -> Answer | Words | None:
         return None
     if not says_yes(text):
         return Words(_tell(chat.id, f"That is no answer to a page. {HOW}"))
-    return Answer(page=page.id, by=str(chat.id), mark=f"said/{chat.id}/{message.message_id}")
+    named = message.reply_to_message is not None
+    return Answer(
+        page=page.id,
+        by=str(chat.id),
+        mark=f"said/{chat.id}/{message.message_id}",
+        written=0 if named else max(1, message.date) * SECOND,
+        later=() if named else tuple(one.id for one in find(f"{chat.id}/") if _number(one) > message.message_id),
+    )
 
 
 def _number(page: Page) -> int:
@@ -427,7 +435,7 @@ def thanks(answer: Answer, taken: Taken) -> dict[str, Any] | None:
         return None
     chat, _, message = rest.partition("/")
     return {
-        **_tell(int(chat), taken.said),
+        **_tell(int(chat), f"{taken.said} {WHICH}" if taken.unclear else taken.said),
         "reply_parameters": {"message_id": int(message), "allow_sending_without_reply": True},
     }
 

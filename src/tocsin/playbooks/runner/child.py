@@ -19,7 +19,7 @@ from msgspec import structs
 
 from tocsin.kernel.instant import SECOND
 from tocsin.playbooks import language
-from tocsin.playbooks.carrying import carry_out
+from tocsin.playbooks.carrying import carry_out, left_python
 from tocsin.playbooks.run import Began, GaveUp, Looking, Report
 from tocsin.playbooks.runner.bounds import bound, limit
 from tocsin.playbooks.runner.frames import encode, frame, read_reply, read_start, receive
@@ -63,7 +63,10 @@ def run(control: socket.socket, failed: dict[str, str]) -> NoReturn:
     wire.learn = secrets.learn
     wire.watch()
     wire.looks(Looking(0, "", ""))
-    left = _carry_out(wire, start, secrets.redact, failed)
+    try:
+        left = _carry_out(wire, start, secrets.redact, failed)
+    except BaseException as error:  # noqa: BLE001  # no signal raises anything here: the playbook's code did
+        left = left_python(error, secrets.redact)
     if isinstance(left, GaveUp) and start.confined:
         left = structs.replace(left, next=left.next or CONFINED.format(start.confined))
     if left is not None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, get_origin, get_type_hints
 
 from tocsin.kernel.instant import Duration, parse_duration, say_duration
 from tocsin.playbooks.language import Fix, Look, Run
-from tocsin.playbooks.placed import no_target
+from tocsin.playbooks.placed import IMPORTED, no_target, unreadable
 from tocsin.playbooks.runner.calls import Unsound, named, run_of, verb_of
 from tocsin.playbooks.runner.fitting import bare, fields_of, hints_of, misspelt, takes
 from tocsin.playbooks.runner.ways import unverified
@@ -113,6 +113,8 @@ class _Reader:
             if what is not None and not isinstance(what, _Missing):
                 yield Unsound(call.lineno, f"{shown} is neither a look nor a fix", "declare it with @look or @fix")
             return
+        if wrong := unreadable(what.function):
+            yield Unsound(call.lineno, f"{what.name} {wrong}", IMPORTED)
         if isinstance(what, Fix) != (verb == "fix"):
             other = f"run.fix({shown}, …)" if verb != "fix" else f"run.look({shown}, …)"
             kind = "changes something" if isinstance(what, Fix) else "only looks"
@@ -138,12 +140,15 @@ class _Reader:
             yield Unsound(call.lineno, f"{what.name}: {error}", f"it takes {', '.join(signature.parameters)}")
             return
         wanted = _takes(what)
-        for name, value in given.arguments.items():
-            text = self._plain(value) if isinstance(value, ast.expr) else None
+        for name, value in _each(given.arguments):
+            text = self._plain(value)
             if text is not None and (wrong := misspelt(text, wanted.get(name))):
                 yield Unsound(value.lineno, f"{name} of {what.name}: {wrong}")
             if text is not None and (wrong := no_target(what.function, name, text)):
                 yield Unsound(value.lineno, f"{what.name} {wrong}")
+            if isinstance(text, str) and verb == "fix" and _untyped(signature, name):
+                said = f"{what.name} does not say what {name} is: a text may stand where a system is meant"
+                yield Unsound(value.lineno, said, f"write {name}: str, or the type of system it works on", warns=True)
 
     def _plain(self, node: ast.expr) -> Any:
         """A text or number that stands in the code or at the module's top; None when it is made while the code runs."""
@@ -258,6 +263,17 @@ class _Reader:
                 return _Missing(f"{ast.unparse(node.value)} has no {node.attr}", _near(node.attr, offered, "it has"))
             return getattr(of, node.attr)
         return None
+
+
+def _each(arguments: Mapping[str, Any]) -> Iterator[tuple[str, ast.expr]]:
+    """What is given, by parameter; of one that takes any number each."""
+    for name, value in arguments.items():
+        many = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+        yield from ((name, one) for one in many)
+
+
+def _untyped(signature: inspect.Signature, name: str) -> bool:
+    return name in signature.parameters and signature.parameters[name].annotation is inspect.Parameter.empty
 
 
 def _takes(what: Look[..., Any] | Fix[..., Any]) -> Mapping[str, Any]:
