@@ -89,6 +89,7 @@ def add(turn: Turn, command: c.AddContact) -> c.Result:
     contact = _new(turn, command.person, command.channel, address, label, command.actor)
     if command.channel == DEVICE:
         _verified(turn, contact)  # the browser that gave the subscription is the proof
+        waiting.reachable(turn, contact.person)
     return c.Result(ok=True, id=str(contact.id))
 
 
@@ -175,6 +176,7 @@ def verify(turn: Turn, command: c.VerifyContact) -> c.Result:
         return refuse("invalid", f"This is not the code: {then}", "code")
     _verified(turn, contact)
     turn.count("contacts", "verified")
+    waiting.reachable(turn, contact.person)
     _tell_owner(turn, contact, "A contact method of yours was added and verified")
     return c.Result(ok=True, id=str(contact.id))
 

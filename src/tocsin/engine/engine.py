@@ -167,7 +167,7 @@ class Engine:
                     if news:
                         telling.of_idle(turn, f"the calendar {input.name} says so")
                     if not input.error:
-                        waiting.judge_again(turn)
+                        waiting.judge_again(turn, news=news)
                 case Quarantine():
                     self._quarantine(turn, input)
             self._settle(turn)

@@ -18,6 +18,7 @@ from tocsin.engine import (
     helping,
     holding,
     methods,
+    midst,
     paging,
     queuing,
     releasing,
@@ -396,6 +397,7 @@ def reopen(turn: Turn, incident: Incident, reason: Reason, actor: str = SYSTEM, 
 
     ``early``: while the alerts that somebody put off fire, by another. These count only when the snooze ends.
     """
+    midst.here_still(turn, incident)
     incident.reopened, incident.reopened_at = incident.reopened + 1, turn.now
     fires = () if early else turn.members(incident).firing
     heard = [turn.state.alerts[id].first_seen for id in fires if id in turn.state.alerts]

@@ -102,7 +102,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
 
     Escalation: ``steps`` is the snapshot taken when it opened (or was reopened),
     ``step`` and ``round`` say what is paged next, ``next_at`` when (kept in ``resume_at`` while paused).
-    ``waits`` names why ``next_at`` is later than the step's own time.
+    ``waits`` names why ``next_at`` is not the step's own time: of low urgency later, where nobody was reached sooner.
     ``urgency`` is that of its most urgent alert; low waits for people's mornings.
     ``customer_tier``: the highest of the customers its alerts are about; "" when nothing says it.
     ``responders``: persons somebody added by hand.

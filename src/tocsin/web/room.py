@@ -90,7 +90,7 @@ async def room(
         "incident.html",
         code=code,
         incident=incident,
-        fate=reader.fate(incident),
+        fate=reader.fate(incident, pages.items),
         ended=None if incident.open else reader.ended(incident, pages.items, runs[0].run if runs else None)[1],
         alerts=ordered if everything else ordered[:ALERTS_SHOWN],
         more_alerts=0 if everything else max(0, incident.alerts - ALERTS_SHOWN),
