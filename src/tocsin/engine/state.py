@@ -234,6 +234,8 @@ class State:
         self.calendars: dict[str, Imported] = {}
         self.standing: dict[str, tuple[Cover, ...]] = {}
         """What calendars do to schedules, under the overrides. Reckoned from them and the plan."""
+        self.stands_by: object = None
+        """The plan it was reckoned by."""
         self.results: dict[str, Kept] = {}
         self.contacts: dict[int, Contact] = {}
         self.contacts_of: dict[str, dict[int, Contact]] = {}
