@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec import structs
 
 from tests.web.conftest import Browserless
 from tests.web.night import NOW, SIGNING_KEY
@@ -67,6 +68,20 @@ def test_a_method_that_cannot_be_is_said_beside_its_field_and_given_back(site: S
     assert answer.status_code == 400
     assert "Write the URL in full, beginning with https://." in answer.text
     assert 'value="http://push.example/&lt;x&gt;"' in answer.text
+
+
+def test_a_method_that_the_plan_leaves_out_says_so_is_not_proven_and_keeps_its_place(
+    site: Site, ana: Browserless
+) -> None:
+    declared = site.night.contact(1)
+    site.night.put(structs.replace(declared, left_at=NOW - HOUR, verified_at=None, state="unverified"))
+    page = ana.get("/you").text
+    box = page[page.index(f'id="contact-{declared.id}"') :].partition("</li>")[0]
+    assert "Left out</span>" in box and "the plan left it out <time" in box and "put back within a week" in box
+    assert f"/you/contacts/{declared.id}/code" not in page and f"/you/contacts/{declared.id}/verify" not in page
+    assert f"/you/contacts/{declared.id}/remove" in page
+    assert "A page reaches you by webhook (Phone) at once.</h1>" in page
+    assert page.count(f'name="high-{declared.id}"') == 1, "its rule is kept when the rules are saved"
 
 
 def test_each_method_can_be_tested_called_broken_and_removed(site: Site, ana: Browserless) -> None:
