@@ -11,7 +11,7 @@ import pytest
 from tests.engine.world import dump
 from tests.playbooks.playground import Playground, Pump, Run, drain, kick, level
 from tests.playbooks.test_one_system import FULL, PLAN
-from tocsin.engine.commands import Result, Snooze, StartRun
+from tocsin.engine.commands import Result, SetTrust, Snooze, StartRun
 from tocsin.engine.inputs import Deaf
 from tocsin.engine.state import State
 from tocsin.engine.weighing import weigh
@@ -406,6 +406,46 @@ def test_whatever_happens_while_it_waits(what: str, after: list[int]) -> None:
     world.is_whole()
 
 
+def test_what_a_person_stops_does_not_begin_a_moment_later_for_the_incident_that_waited() -> None:
+    world = two()
+    world.midst += [lambda: world.passing(world.now + SECOND), lambda: world.stops(1)]
+    world.full_of("cart").until("1m")
+    assert world.outcomes == ["cancelled"] and world.waits(2) == []
+    assert world.incident(2).works["fixes main"].why == "cancelled by Ana (run 1, for which it waited)"
+    assert sorted(page[2] for page in world.pages) == [1, 2]
+    world.is_whole()
+
+
+def test_what_a_person_ran_and_stops_says_nothing_of_what_code_would_do() -> None:
+    world = Waits(fixes)
+    world.takes = "2s"
+    world.midst += [lambda: world.full_of("pay"), lambda: world.stops(1)]
+    world.full["main"] = 97
+    assert world.by_hand("cart").ok
+    assert world.run(1).outcome == "cancelled" and world.run(2).service == "pay"
+
+
+def test_trust_that_falls_while_it_waits_counts_at_once() -> None:
+    world = two()
+    world.full_of("cart").until("10s")
+    assert world.pages == []
+    to = SetTrust(actor="person:ana", service="pay", playbook="fixes", rung="suggest", why="a test", role="admin")
+    assert world.asked(to).ok
+    assert [page[:3:2] for page in world.pages] == [("10s", 2)], "no page waits for what changes nothing"
+
+
+def test_pages_wait_as_long_as_is_written_also_for_what_takes_an_hour() -> None:
+    @playbook(name="slow", answers=FULL, trust=trust(start="act"), hand_over_after="1h")
+    def slow(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = two(slow, takes="10m")
+    world.midst.append(lambda: world.until("35m").fires("Full", instance="one", of="pay", part="joins"))
+    world.full_of("cart")
+    assert world.pages == [] and world.outcomes == ["watching"]
+
+
 def test_killed_at_every_point_of_the_run_it_waits_for_it_is_the_same() -> None:
     whole = two()
     whole.full_of("cart")
@@ -541,6 +581,16 @@ def test_the_same_playbook_asks_once_about_a_system() -> None:
     assert seen == [[f"asks waits for run 1 of asks, which works on {on}"]], "it has its answer"
     world.over_of("pay", name="Odd").over_of("cart", name="Odd").until("10m")
     assert world.outcomes == ["verified"] and not world.incident(2).open
+    world.is_whole()
+
+
+def test_a_no_counts_for_the_incident_that_waited_for_the_answer() -> None:
+    world = asks_first()
+    world.until("10s").full_of("pay", name="Odd")
+    assert world.says(1, "no").ok
+    assert world.outcomes == ["cancelled"] and world.waits(2) == []
+    why = "Ana said no to playground.drain(main) (run 1, for which it waited)"
+    assert world.incident(2).works["asks main"].why == why and f"asks was not run: {why}" in world.incident(2).tried
     world.is_whole()
 
 

@@ -495,6 +495,7 @@ def cancel(turn: Turn, command: commands.CancelRun) -> Result:
 def stop_for(turn: Turn, run: Run, why: str) -> None:
     """End a run because a person wants it to: at once when it waits, else before it begins with anything more."""
     asking.heard(turn, run, Reason.RUN_CANCELLED)
+    asking.stop_what_waits(turn, run, why)
     incident = standings.incident_of(turn, run)
     if incident is not None and incident.open:
         incident.lifted = Reason.RUN_CANCELLED  # and code begins nothing more there by itself
