@@ -64,7 +64,7 @@ def meant(
                 found.setdefault(wish, []).extend(heard)
     exact = {wish: ids for wish, ids in found.items() if named.items() <= dict(wish.targets).items()}
     bound = {wish: ids for wish, ids in exact.items() if not wish.why} or exact or found
-    left = {wish: ids for wish, ids in bound.items() if wish.key not in incident.works} or bound
+    left = {wish: ids for wish, ids in bound.items() if _undone(incident, wish.key)} or bound
     places = sorted({" and ".join(wish.names) for wish in left})
     if len(places) > 1 and not named:
         some = ", ".join(places[:MOST_NAMED]) + (
@@ -189,7 +189,8 @@ def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) 
         if later is None:
             work = incident.works.get(wish.key)
             since = work.since if work is not None and work.waiting else turn.now
-            if turn.now - since < holding.LONGEST or not others:
+            held = work is not None and work.pages_until > turn.now
+            if turn.now - since < holding.LONGEST or held or not others:
                 turn.state.counters.run -= 1  # nobody has heard of it
                 _wait(turn, incident, wish, run, others)
                 return None
