@@ -22,6 +22,7 @@ class Reason(StrEnum):
     HEARTBEAT_LATE = "heartbeat_late"
     HEARTBEAT_FAILED = "heartbeat_failed"
     HEARTBEAT_BACK = "heartbeat_back"
+    LEFT_THE_PLAN = "left_the_plan"
     STALE = "stale"
 
     # routing and grouping
@@ -185,6 +186,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.HEARTBEAT_LATE: "no sign of life came within its period and grace",
     Reason.HEARTBEAT_FAILED: "the job reported a failure",
     Reason.HEARTBEAT_BACK: "a sign of life came again",
+    Reason.LEFT_THE_PLAN: "the plan has what was watched no more, so nothing looks whether it is well",
     Reason.STALE: "it has fired for a day without a new word",
     Reason.ROUTE_MATCHED: "a route of the plan matched its labels",
     Reason.KEY_SERVICE: "it was sent for this service, by its key or by name",
