@@ -191,6 +191,14 @@ def test_what_a_guard_leaves_undone_after_a_fix_has_its_time_and_is_a_persons_th
         assert [page[:3:2] for page in world.pages[:1]] == ([] if ends else [("600s", 2)])
 
 
+def test_what_was_fixed_has_its_time_to_end_also_when_a_person_resolves_the_other_incident() -> None:
+    world = two()
+    world.full_of("cart").until("1m").resolves_by_hand(1, "1h")
+    assert world.outcomes == ["overtaken", "not_needed"]
+    world.until("2m").over_of("pay").until("30m")
+    assert world.pages == []
+
+
 def test_what_a_person_fixed_without_an_incident_has_its_time_to_end_too() -> None:
     world = Waits(fixes, kicks)
     world.takes = "2s"

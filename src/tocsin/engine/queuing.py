@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from itertools import islice
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -19,9 +20,11 @@ from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.guards import does, quiet, waits_for
 from tocsin.playbooks.remembered import newest_begun
-from tocsin.playbooks.run import WATCH, Run
+from tocsin.playbooks.run import WATCH, Outcome, Run
 
 MOST_SAID = 200
+HELD: Final[frozenset[Outcome]] = frozenset({"verified", "overtaken"})
+"""What a run came to whose fix held when it was verified, whether it lasts or that was not waited for."""
 LOOKED_AT = 1_000
 """So many of the last runs on a system are looked through for one that fixed it: more than begin there in a watch."""
 
@@ -102,7 +105,7 @@ def _fixed_by(turn: Turn, run: Run, incident: Incident) -> Run | None:
     newest = newest_begun(map(turn.state.remembered.on, locks))
     for other in islice(newest, LOOKED_AT):
         at = other.verified_at
-        held = other.state == "watching" or other.outcome == "verified"
+        held = other.state == "watching" or other.outcome in HELD
         if other.incident == incident.number or at is None or not held or not other.changed:
             continue
         if at + WATCH > turn.now and not guarding.began_after(turn, run, at):
