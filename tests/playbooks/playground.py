@@ -242,12 +242,14 @@ class Playground(World):
     def _check_waiting(self) -> None:
         """What waits does so for a run of another incident that lives, and has pages wait no longer than is written."""
         state, plan = self.engine.state, self.engine.plan
-        waiting = set()
+        waiting: set[int] = set()
+        awaited: dict[int, set[int]] = {}
         for incident in state.incidents.values():
             for key, work in incident.works.items():
                 if not work.waiting:
                     continue
                 waiting.add(incident.number)
+                awaited.setdefault(work.awaits, set()).add(incident.number)
                 assert incident.open and incident.state == "triggered" and state.members[incident.number].loud
                 other = state.runs[work.awaits]
                 assert other.live and other.incident != incident.number, f"{key} waits for what is over: {other}"
@@ -257,7 +259,7 @@ class Playground(World):
                 assert any(other.playbook in one for one in (work.why,)), work.why
             if incident.open and any(work.pages_until for work in incident.works.values()):
                 waiting.add(incident.number)
-        assert state.waiting == waiting
+        assert state.waiting == waiting and state.awaited == awaited
 
     def _check_holds(self, living: list[Row]) -> None:
         """Pages wait for code only while code is at it, or for alerts to end, and never for longer than is written."""

@@ -122,7 +122,7 @@ def stop_what_waits(turn: Turn, run: Run, why: str) -> None:
     """A person stops a run of code, or says no to it: the same playbook does not begin, or ask, on that system a moment
     later, because another incident waited for it. That one is a person's.
     """
-    for number in sorted(turn.state.waiting) if not run.by_hand else ():
+    for number in sorted(turn.state.awaited.get(run.number, ())) if not run.by_hand else ():
         incident = turn.state.incidents[number]
         works, said = dict(incident.works), f"{why} (run {run.number}, for which it waited)"
         for key, work in incident.works.items():
