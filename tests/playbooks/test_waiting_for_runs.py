@@ -18,7 +18,7 @@ from tocsin.engine.weighing import weigh
 from tocsin.kernel.instant import MINUTE, SECOND, parse_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.language import at_most, cooldown, playbook, trust
-from tocsin.playbooks.manifest import Cooldown, Guard
+from tocsin.playbooks.manifest import Guard
 
 APART = PLAN.replace("service: cart}", "service: cart, group: {by: [region]}}")
 WORKS = "fixes waits for run 1 of fixes, which works on cart/main, which is pay/main too"
@@ -176,10 +176,11 @@ def test_what_a_guard_leaves_undone_after_a_fix_has_its_time_and_is_a_persons_th
         run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
 
     for ends in (True, False):
-        world = Waits(body)
-        world.full_of("cart").until("30s").full_of("pay")
-        if isinstance(guard, Cooldown):
-            assert world.waits(2)
+        world = two(body)
+        seen = seen_at(world, lambda: world.waits(2))  # noqa: B023
+        world.full_of("cart").until("30s")
+        assert seen == [["rests waits for run 1 of rests, which works on cart/main, which is pay/main too"]]
+        assert world.waits(2), "for the watch, too"
         world.until("1m").over_of("cart").until("90s")
         assert world.incident(2).works["rests main"].outcome == "blocked"
         assert world.pages == [] and world.incident(2).paused is Reason.PLAYBOOK_VERIFIED
@@ -188,7 +189,7 @@ def test_what_a_guard_leaves_undone_after_a_fix_has_its_time_and_is_a_persons_th
             world.over_of("pay")
         world.until("30m")
         assert world.done == ["drain"]
-        assert [page[:3:2] for page in world.pages[:1]] == ([] if ends else [("600s", 2)])
+        assert [page[:3:2] for page in world.pages[:1]] == ([] if ends else [("603s", 2)])
 
 
 def test_what_was_fixed_has_its_time_to_end_also_when_a_person_resolves_the_other_incident() -> None:
