@@ -26,6 +26,8 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     nothing is done, and ``settling``, which is asked before the turn ends, acknowledges it.
     """
     call = calling.call(turn, incident)
+    begins = not incident.step and not incident.round
+    incident.owed = tuple(one for one in incident.owed if one.step < call.at_step and not begins)
     reached = calling.whom(turn, incident, call)
     people = [one.person for one in reached]
     if not people and calling.nobody_left(turn, incident):
@@ -225,6 +227,8 @@ def withdraw(
 
     Where paging only rests for a while, nothing is withdrawn: see ``paused``.
     """
+    if not person and "page" in kinds:
+        incident.owed = ()
     for row in ledger.rows(turn, incident.number):
         kind = "help" if row.reason is Reason.HELP_UNANSWERED else row.kind  # who waits for that still does
         if row.state == "intended" and kind in kinds and person in ("", row.person):
@@ -524,6 +528,7 @@ def _falls_through(turn: Turn, incident: Incident, row: Page, step: int) -> None
         what = f"{announcing.numbered(incident, step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
     if not last:
+        unreached.owe(turn, incident, step)
         incident.step, incident.round = (step + 1, 0)
         if incident.paused is not None:
             incident.resume_at = turn.now

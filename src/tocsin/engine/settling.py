@@ -224,7 +224,8 @@ def answer(turn: Turn, incident: Incident, actor: str, hold: Duration | None) ->
     """
     needed = incident.needed
     kind, name = actor.partition(":")[0], person_of(actor)
-    if needed > 1 and kind in ("person", "user", "token") and incident.state == "triggered":
+    several = needed > 1 and not incident.given_to(name)  # who gave it away named who has it
+    if several and kind in ("person", "user", "token") and incident.state == "triggered":
         holds = hold if hold is not None else turn.plan.service(incident.service).acknowledge_for
         # Whoever is nobody of the plan counts once, too, however often they say it.
         incident.answers = {**incident.answers, name if kind == "person" else actor: turn.now + holds}
