@@ -365,6 +365,24 @@ def test_what_an_older_version_put_off_is_put_off_for_as_long_as_some_of_it_fire
     assert world.pages[1:] == ([] if fires else [("600s", "ana", 1)])
 
 
+def test_what_an_older_version_opened_again_goes_on_since_what_fires_was_heard():
+    """It kept only that it had: whoever was paged answers still, and reads nothing of the days before."""
+    world = World().fires("Down", job="checkout", instance="a").at("1m").resolves("Down", job="checkout", instance="a")
+    world.at("5m").fires("Down", job="checkout", instance="b").at("6m").fires("Down", job="checkout", instance="c")
+    (page,) = (one for one in world.engine.state.pages.values() if one.intended_at == START + 5 * MINUTE)
+    kind, raw = world.tables["incidents"][1]
+    row = msgspec.json.decode(raw)
+    assert row["reopened"] == 1 and row.pop("reopened_at") == row.pop("began_at")
+    world.tables["incidents"][1] = kind, msgspec.json.encode(row)
+    world.restarted()
+    one = world.incident(1)
+    assert (one.since, one.reopened_at) == (START + 5 * MINUTE, None)
+    assert msgspec.json.decode(world.tables["incidents"][1][1])["began_at"] == one.began_at
+    world.resolves("Down", job="checkout", instance="b").restarted()
+    assert world.incident(1).since == START + 5 * MINUTE, "it is told once"
+    assert world.acknowledges(1, page=page.id).ok and world.incident(1).state == "acknowledged"
+
+
 @pytest.mark.parametrize("how", ["given away", "by another plan"])
 def test_what_was_put_off_makes_nothing_urgent_that_is_given_away_or_follows_another_plan(how):
     world = _opened_by_another()

@@ -339,7 +339,7 @@ class FakeCore(CoreClient):
         self.weighed.append((service, playbook, target, run))
         return self.weighing
 
-    async def firing(self, incident: int = 0) -> Firing:
+    async def firing(self, incident: int = 0, newest: int = 0) -> Firing:
         self._here()
         return self.fires
 

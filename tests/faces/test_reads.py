@@ -99,7 +99,7 @@ def test_what_is_open_is_read_by_who_must_act_whatever_came_after(tmp_path: Path
     assert sum(counted.values()) == 14
     assert reads.open_by_lane("search") == (counted, {Lane("triggered", False, "sev4"): 1}), "both in one scan"
     assert reads.open_by_lane("nowhere") == (counted, {})
-    for cursor in ("x", "3", "-1", "12-1", "99-1", "1-x", "²-1"):
+    for cursor in ("x", "3", "-1", "16-1", "99-1", "1-x", "²-1"):
         with pytest.raises(CursorError):
             reads.gravest(states=OPEN_STATES, after=cursor)
 

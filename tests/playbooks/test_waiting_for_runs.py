@@ -239,22 +239,26 @@ def slow_look(world: Waits, takes: str) -> None:
     world.carrier.instead[level.name] = looks
 
 
-def test_when_the_other_is_late_it_has_its_turn_in_that_instant_and_nobody_is_called_for_it() -> None:
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_when_the_other_is_late_it_has_its_turn_in_that_instant_and_nobody_is_called_for_it(by_hand: bool) -> None:
+    """Also when its pages' time and that run's are over at once, and its own comes up first."""
     world = Waits(fixes)
     slow_look(world, "6m")
     seen = world.carrier.instead[level.name]
 
     def looks(pump: Pump) -> object:
-        if len(world.engine.state.incidents) == 1:
+        if not any(one.service == "pay" for one in world.engine.state.incidents.values()):
             world.full_of("pay")
         return seen(pump)
 
     world.carrier.instead[level.name] = looks
-    world.full_of("cart")
-    assert world.run(1).outcome == "handed_over"
-    assert world.run(2).incident == 2 and world.run(2).started_at == world.run(1).ended_at == world.run(1).deadline
-    assert world.incident(2).lifted is None and [page[2] for page in world.pages] == [1]
-    assert world.run(2).state == "watching"
+    assert world.by_hand("cart").ok if by_hand else world.full_of("cart")
+    late, pay = world.run(1), world.run(2)
+    assert late.outcome == "handed_over" and pay.service == "pay" and pay.state == "watching"
+    assert pay.started_at == late.ended_at == late.deadline
+    assert world.incident(pay.incident).lifted is None
+    assert [page[2] for page in world.pages] == ([] if by_hand else [1]), "who runs it by hand is there"
+    world.is_whole()
 
 
 # -- what happens while it waits ---------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from tocsin.pages.links import read_token
 from tocsin.pages.loops import marks
 from tocsin.pages.message import Message
 from tocsin.runtime.composing import awaited, compose, severity
+from tocsin.runtime.tally import firing
 
 BASE = "https://tocsin.example"
 
@@ -304,3 +305,20 @@ def test_what_a_silence_covers_is_not_what_a_page_is_about() -> None:
     message = wanted(world, page)
     assert message.firing == 1
     assert len(message.lines) == 1
+
+
+def test_what_a_message_is_about_is_counted_and_named_for_its_page_too() -> None:
+    """Not what a silence covers, unless it covers all of it; on the page the newest come first."""
+    world = World()
+    for name in "abcd":
+        world.fires("Down", job="checkout", instance=name, service="inbox").at(f"{ord(name) - 96}s")
+    names = {id: f"{alert.title} {alert.labels['instance']}" for id, alert in world.engine.state.alerts.items()}
+    for alert in world.engine.state.alerts.values():
+        alert.own_title = names[alert.id]
+    world.silences('instance="d"', for_="1h")
+    told = firing(world.engine.state, 1, 2)
+    assert (told.count, told.heard, told.titles) == (4, 3, (names[3], names[2])) and len(told.quiet) == 1
+    world.silences('job="checkout"', for_="1h")
+    told = firing(world.engine.state, 1, 9)
+    assert (told.count, told.heard, told.titles) == (4, 4, tuple(names[id] for id in (4, 3, 2, 1)))
+    assert firing(world.engine.state, 1).titles == firing(world.engine.state, 9, 2).titles == ()

@@ -57,9 +57,9 @@ class Core:
         """Measure."""
         return Weighing(why=f"{service}/{playbook}/{target}/{run}")
 
-    def firing(self, incident: int) -> Firing:
+    def firing(self, incident: int, newest: int) -> Firing:
         """Count."""
-        return Firing(incident, {"s": 2})
+        return Firing(incident, {"s": 2}, newest)
 
     def known(self, token: bytes, user: int) -> Known:
         """Remember."""
@@ -101,6 +101,7 @@ async def test_every_question_has_its_own_answer(line: Line) -> None:
     measured = await line.client.guards("shop", "free", "main", run=7)
     assert measured.why == "shop/free/main/7"
     assert await line.client.firing(7) == Firing(7, {"s": 2})
+    assert await line.client.firing(7, 5) == Firing(7, {"s": 2}, 5)
     remembered = await line.client.known(token=b"t", user=4)
     assert remembered.user is not None
     assert (remembered.token, remembered.user.id, remembered.user.name) == (None, 4, "t")

@@ -804,11 +804,13 @@ class FakeCore:
         self._alive()
         return self.weighing or Weighing(why="nothing is measured here")
 
-    async def firing(self, incident: int = 0) -> Firing:
+    async def firing(self, incident: int = 0, newest: int = 0) -> Firing:
         self._alive()
         alive = [one for one in self.night.bodies(tables.alerts, Alert) if one.firing]
         asked = [one for one in alive if incident in (0, one.incident)]
-        return Firing(len(asked), dict(Counter(name for one in asked for name in one.silences)))
+        told = sorted([one for one in asked if not one.silences] or asked, key=lambda one: -one.id)
+        quiet = dict(Counter(name for one in asked for name in one.silences))
+        return Firing(len(asked), quiet, len(told) if newest else 0, tuple(one.title for one in told[:newest]))
 
     async def status(self) -> Status:
         self._alive()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
 
 from msgspec import structs
 
@@ -161,10 +163,10 @@ def test_where_no_core_counts_what_fires_nobody_is_told_that_nothing_does(site: 
     assert "3 firing." in with_core[0]
     standby = Standby({}, lambda: NOW, paging=True, public_url="")
 
-    async def firing(incident: int = 0) -> Firing:
-        return standby.firing(incident)
+    async def firing(incident: int = 0, newest: int = 0) -> Firing:
+        return standby.firing(incident, newest)
 
-    async def away(incident: int = 0) -> Firing:
+    async def away(incident: int = 0, newest: int = 0) -> Firing:
         raise CoreGone("the core does not answer")
 
     for answers in (firing, away):
@@ -266,7 +268,7 @@ def test_a_silence_of_everything_is_meant(site: Site, ana: Browserless) -> None:
     made = site.core.asked[-1]
     assert isinstance(made, c.SetSilence) and made.everything
 
-    async def all_of_them(incident: int = 0) -> Firing:
+    async def all_of_them(incident: int = 0, newest: int = 0) -> Firing:
         return Firing(8, {"5f1c0a9e-1111-4222-8333-444455556666": 8})
 
     site.core.firing = all_of_them  # type: ignore[method-assign]  # as when that one is in force
@@ -310,6 +312,21 @@ def test_an_alert_without_labels_is_silenced_by_its_key(site: Site, ana: Browser
     assert 'key=&#34;backup/ledger&#34;\nservice=&#34;payments&#34;' in ana.get(link[1].replace("&amp;", "&")).text
     assert "Backup of ledger failed" in ana.page, "what it would keep quiet"
     assert re.findall(r'<tr role="row" id="a(\d+)"', ana.get('/alerts?match=key="backup/ledger"').text) == ["51"]
+
+
+def test_an_alert_with_a_key_is_silenced_by_it_whatever_labels_it_has_besides(site: Site, ana: Browserless) -> None:
+    """Labels such as PagerDuty's `source` are those of everything on that machine; and they may be others next time."""
+    site.night.put(alert(52, "Disk of web-1", "payments", 1041, labels={"source": "web-1"}, key="web-1/disk"))
+    site.night.put(alert(53, "web-1 is down", "payments", 1041, labels={"source": "web-1"}, key="web-1/down"))
+    site.night.put(alert(54, "Lock", "payments", 1041, labels={"key": "door", "source": "web-1"}, key="web-1/lock"))
+    offered = {52: 'key="web-1/disk"\nservice="payments"', 54: 'key="door"\nsource="web-1"'}
+    for number, matchers in offered.items():
+        ana.get(f"/alerts/{number}")
+        link = re.search(r'<a class="btn" href="([^"]+)">Silence it</a>', ana.page)
+        assert link is not None
+        assert parse_qs(urlsplit(unescape(link[1])).query)["matchers"] == [matchers]
+    assert "Silences name it by its key: <code>web-1/disk</code>." in ana.get("/alerts/52").text
+    assert "Silences name it by its key" not in ana.get("/alerts/54").text
 
 
 def test_an_alert_that_no_silence_can_mean_offers_to_put_its_incident_off(site: Site, ana: Browserless) -> None:

@@ -13,9 +13,9 @@ _REFUSED = ("client: ", "refused_address: ")
 
 
 def complete(turn: Turn) -> None:
-    """Incidents that an older version began with say what their runs work on, and whether people were called; resolved
-    ones, what was put off with them. Contact methods it took out of use for what may have been its account's fault are
-    tried once more.
+    """Incidents that an older version began with say what their runs work on, whether people were called, and since
+    when they go on; resolved ones, what was put off with them. Contact methods it took out of use for what may have
+    been its account's fault are tried once more.
 
     Of what this version wrote nothing is changed.
     """
@@ -23,6 +23,7 @@ def complete(turn: Turn) -> None:
         if not incident.open:
             _put_off(turn, incident)
             continue
+        _since(turn, incident)
         _works(turn, incident)
         _hold(turn, incident)
         if turn.state.counters.paging and (incident.step or incident.round or incident.laps) and not incident.called:
@@ -43,6 +44,18 @@ def _put_off(turn: Turn, incident: Incident) -> None:
         return
     incident.clear_at, incident.snoozed = None, settling.put_off(turn, incident)
     settling.settle(turn, incident)
+
+
+def _since(turn: Turn, incident: Incident) -> None:
+    """An older version did not keep when something was opened again. That is not known now either, and no page is taken
+    for one of before, whose answer would not count; since when what fires was heard can be told.
+    """
+    if not incident.reopened or incident.reopened_at is not None or incident.began_at is not None:
+        return
+    heard = [turn.state.alerts[id].first_seen for id in turn.members(incident).firing if id in turn.state.alerts]
+    if heard:
+        incident.began_at = max(incident.opened_at, min(heard))
+        turn.save_incident(incident)
 
 
 def _works(turn: Turn, incident: Incident) -> None:

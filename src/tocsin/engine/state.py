@@ -97,6 +97,11 @@ class Members(Struct):
         """Those that fire and that nothing silences, the oldest first."""
         return sorted(self.firing - self.silenced)
 
+    @property
+    def told(self) -> list[int]:
+        """Those that a page is about: what a silence covers is not, unless it covers them all. The oldest first."""
+        return self.heard or sorted(self.firing)
+
 
 class Kept(Struct):
     """A command's result under its idempotency key."""

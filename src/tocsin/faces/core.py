@@ -104,12 +104,12 @@ class CoreClient:
         """What is left of a playbook's guards now, or of a run's that lives. Raises CoreGone."""
         return await self._ask(AskGuards(self._number(), service, playbook, target, run), Weighing)
 
-    async def firing(self, incident: int = 0) -> Firing:
+    async def firing(self, incident: int = 0, newest: int = 0) -> Firing:
         """How many alerts fire, of an incident or (0) of all, and how many each silence keeps quiet.
 
-        Raises CoreGone.
+        ``newest``: how many of those a page of the incident is about are named. Raises CoreGone.
         """
-        return await self._ask(AskFiring(self._number(), incident), Firing)
+        return await self._ask(AskFiring(self._number(), incident, newest), Firing)
 
     async def changes(self) -> AsyncIterator[Changed]:
         """What changes from now on, on a connection of its own.

@@ -166,13 +166,13 @@ class Faces:
         except (CoreGone, TimeoutError):
             return Weighing(why="Tocsin's core does not answer at the moment")
 
-    async def firing(self, incident: int = 0) -> Firing | None:
+    async def firing(self, incident: int = 0, newest: int = 0) -> Firing | None:
         """How many alerts fire, of an incident or (0) of all, and how many each silence keeps quiet, as the engine has
-        it. None when nobody can say.
+        it; ``newest``: how many of those a page of the incident is about are named. None when nobody can say.
         """
         try:
             async with asyncio.timeout(WEIGHED_WITHIN):
-                found = await self.core.firing(incident)
+                found = await self.core.firing(incident, newest)
         except (CoreGone, TimeoutError):
             return None
         return found if found.count is not None else None

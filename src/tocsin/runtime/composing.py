@@ -11,7 +11,7 @@ from tocsin.access.actors import called
 from tocsin.catalog.people import Person
 from tocsin.engine import helping, suspecting
 from tocsin.engine.calling import paged_since
-from tocsin.engine.state import Members, State
+from tocsin.engine.state import State
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant, say_duration, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
@@ -262,19 +262,14 @@ def _paged_next(state: State, plan: Plan, incident: Incident, due: PagedNext, at
 
 def _firing(state: State, incident: Incident) -> int:
     members = state.members.get(incident.number)
-    return len(_heard(members)) if members is not None else 0
-
-
-def _heard(members: Members) -> list[int]:
-    """Those of an incident's alerts that a page is about: what a silence covers is not, unless it covers them all."""
-    return members.heard or sorted(members.firing)
+    return len(members.told) if members is not None else 0
 
 
 def _lines(state: State, incident: Incident) -> tuple[str, ...]:
     members = state.members.get(incident.number)
     if members is None:
         return ()
-    ids = _heard(members)[:MOST_LINES]
+    ids = members.told[:MOST_LINES]
     firing = (alert for alert in map(state.alerts.get, ids) if alert is not None)
     # What is the headline already makes room for what was found.
     return tuple((alert.title == incident.title and alert.detail) or alert.title for alert in firing)

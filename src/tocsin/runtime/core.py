@@ -334,9 +334,9 @@ class Core:
         """What is left of a playbook's guards now, or of a run's that lives."""
         return await weighed(self.writer, service, playbook, target, run)
 
-    def firing(self, incident: int) -> Firing:
+    def firing(self, incident: int, newest: int = 0) -> Firing:
         """How many alerts fire, of an incident or (0) of all, and how many of them each silence keeps quiet."""
-        return firing(self.writer.engine.state, incident)
+        return firing(self.writer.engine.state, incident, newest)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Decisions by kind and reason since the start."""

@@ -74,9 +74,10 @@ class AskGuards(Ask, frozen=True, tag="guards"):
 
 
 class AskFiring(Ask, frozen=True, tag="firing"):
-    """How many alerts fire, of an incident or (0) of all: see Firing."""
+    """How many alerts fire, of an incident or (0) of all: see Firing. ``newest``: how many of an incident are named."""
 
     incident: int = 0
+    newest: int = 0
 
 
 class AskWatch(Ask, frozen=True, tag="watch"):
@@ -163,11 +164,14 @@ class Weighing(Struct, frozen=True):
 class Firing(Struct, frozen=True):
     """The answer to AskFiring: how many alerts fire, and how many of them each silence keeps quiet, by its id.
 
-    ``count`` is None where nobody counts: on a node that stands by.
+    ``count`` is None where nobody counts: on a node that stands by. ``heard``: how many a page of the incident is
+    about, and ``titles``, as many of these as were asked for, the newest first.
     """
 
     count: int | None = None
     quiet: dict[str, int] = {}
+    heard: int = 0
+    titles: tuple[str, ...] = ()
 
 
 class AnswerFiring(Struct, frozen=True, tag="firing"):

@@ -61,7 +61,7 @@ class Answering(Protocol):
     def status(self) -> Status: ...
     def known(self, token: bytes, user: int) -> Known: ...
     async def guards(self, service: str, playbook: str, target: str, run: int) -> Weighing: ...
-    def firing(self, incident: int) -> Firing: ...
+    def firing(self, incident: int, newest: int) -> Firing: ...
 
 
 class LineServer:
@@ -144,7 +144,7 @@ class LineServer:
                     found = await self.answering.guards(ask.service, ask.playbook, ask.target, ask.run)
                     answer = AnswerWeighing(ask.n, found)
                 case AskFiring():
-                    answer = AnswerFiring(ask.n, self.answering.firing(ask.incident))
+                    answer = AnswerFiring(ask.n, self.answering.firing(ask.incident, ask.newest))
                 case AskWatch():
                     return
         except Exception:  # the line's edge: whoever asked is told by the time that ran out

@@ -130,7 +130,7 @@ class Standby:
         """Nothing is measured here."""
         return Weighing(why=self.why)
 
-    def firing(self, incident: int) -> Firing:
+    def firing(self, incident: int, newest: int) -> Firing:
         """Nothing is counted here, which is not that nothing fires."""
         return Firing()
 

@@ -76,7 +76,8 @@ class IncidentReads(AccessReads):
         lesser ones. Filters as in ``incidents``; the cursors are not.
         """
         wanted = [one for one in SEVERITIES if severity in ("", one)]
-        kept = [(state, False) for state in states] + [("triggered", True)] * ("triggered" in states)
+        # Quiet in every state: a node of a version that did not know the mark leaves it on what is quiet no more.
+        kept = [(state, quiet) for quiet in (False, True) for state in states]
         lanes = [Lane(*those, one) for those in kept for one in wanted]
         begin, before = _lane_of(after, len(lanes))
         limit = capped(limit)

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -20,6 +20,7 @@ import structlog
 
 from tocsin.engine.engine import VERSION
 from tocsin.engine.state import Changes, Counters, Loaded, State
+from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, SECOND, Duration, Instant, format_duration
 from tocsin.store import lease, rows, run_keeping, writer
 from tocsin.store.rows import Journaled, Row, Statement
@@ -32,6 +33,7 @@ ANSWER_SECONDS = 8.0
 """How long a commit may take before its connection is cut: judging goes on then, and pages do not wait for it."""
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
+MARKED_AT_ONCE = 5_000
 ASK_EVERY = 0.5
 SAY_EVERY = 60.0
 
@@ -193,6 +195,7 @@ class PostgresStore:
         if said:
             log.info("database_back")
         loaded = writer.load(self._select, "live")
+        self._mark_quiet(loaded.incidents)
         # Renewed for its ordinary time at the first housekeeping: if this node dies now, nobody waits a minute for it.
         self._kept = 0.0
         return loaded
@@ -397,6 +400,22 @@ class PostgresStore:
         return writer.LeaseLost(f"{self._node} does not hold the lease any more: another node writes now")
 
     # -- odds and ends -------------------------------------------------------------------------------------------------
+
+    def _mark_quiet(self, incidents: Iterable[Incident]) -> None:
+        """Have the rows of live incidents say whether they are kept quiet.
+
+        A node of a version that did not know the mark may have written them, beside one that had migrated already and
+        waited for its turn. Lists alone are wrong without it, so nothing waits for a database that does not take it.
+        """
+        marked = {row[0] for row in self._select("SELECT number FROM incidents WHERE live AND quiet")}
+        quiet = {one.number for one in incidents if one.kept_quiet}
+        try:
+            for said, wrong in ((True, sorted(quiet - marked)), (False, sorted(marked - quiet))):
+                for at in range(0, len(wrong), MARKED_AT_ONCE):
+                    some = wrong[at : at + MARKED_AT_ONCE]
+                    self._write([("UPDATE incidents SET quiet = %s WHERE number = ANY(%s::bigint[])", (said, some))])
+        except psycopg.Error as error:
+            log.warning("kept_quiet_not_marked", error=_told(error))
 
     def _thin(self, now: Instant) -> None:
         """Forget what is older than the journal is kept, in small slices; then once an hour."""

@@ -121,7 +121,8 @@ async def alert_page(request: Request[Any, Any, Any], faces: Faces, who: Who, nu
     alert = await faces.found(f"alert {number}", faces.reads.alert, number)
     incident = await faces.read(faces.reads.incident, alert.incident) if alert.incident else None
     silences = await faces.read(_silences_of, faces.reads, alert)
-    kept = "\n".join(str(Matcher(name, "=", value)) for name, value in _telling(alert).items())
+    telling = _telling(alert)
+    kept = "\n".join(str(Matcher(name, "=", value)) for name, value in telling.items())
     return seen.draw(
         "alert.html",
         alert=alert,
@@ -130,14 +131,19 @@ async def alert_page(request: Request[Any, Any, Any], faces: Faces, who: Who, nu
         why=_quiet_reason(seen.reader, alert, incident),
         routed=because(alert.routed),
         silence_link=with_query("/silences/new", matchers=kept) if kept else "",
+        by_key=bool(alert.key) and telling.get("key") == alert.key,
         put_off_link=f"/incidents/{incident.number}?moves=open#moves" if incident is not None and incident.open else "",
     )
 
 
 def _telling(alert: Alert) -> dict[str, str]:
-    """What tells an alert from others: its labels, but for those that say nothing of it, else its source's key."""
-    labels = {name: alert.labels[name] for name in sorted(alert.labels) if name not in UNUSED_FOR_SILENCE}
-    return labels or ({name: alert.matched[name] for name in ("key", "service")} if alert.key else {})
+    """What tells an alert from others: the key its source names it by, else its labels, but for those that say nothing.
+
+    Beside a key its labels may be those of many alerts, and others when it comes again.
+    """
+    if alert.matched.get("key") == alert.key != "":  # a label of its own may have taken the name
+        return {name: alert.matched[name] for name in ("key", "service")}
+    return {name: alert.labels[name] for name in sorted(alert.labels) if name not in UNUSED_FOR_SILENCE}
 
 
 def _silences_of(reads: Reads, alert: Alert) -> list[Silence]:

@@ -189,7 +189,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
     run = await faces.read(faces.reads.run, incident.told_by) if incident.told_by else None
     everything: tuple[Incident | Brief, ...] = (incident, *others)
     shown = everything[:SHOWN]
-    firing = await faces.read(faces.reads.heard, incident.number, LINES)  # what its message counted
+    firing_count, titles = await _firing(faces, incident.number)
     return bare(
         request,
         "night.html",
@@ -206,13 +206,9 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         noted=reader.noted(incident),
         holder=reader.holder(incident),
         clock=f"{to_datetime(now).astimezone(zone):%H:%M}",
-        firing=[
-            alert.title or alert.labels.get("alertname", "Untitled")
-            for alert in firing.newest
-            if alert.title != incident.title or incident.alerts > 1
-        ],
-        firing_count=firing.alerts,
-        more=max(0, firing.alerts - LINES),
+        firing=[title or "Untitled" for title in titles if title != incident.title or incident.alerts > 1],
+        firing_count=firing_count,
+        more=max(0, firing_count - LINES),
         others=others,
         shown=shown,
         waiting=sum(_waits(one, page.person) for one in everything),
@@ -226,6 +222,18 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         fault=fault,
         now=now,
     )
+
+
+async def _firing(faces: Faces, incident: int) -> tuple[int, Sequence[str]]:
+    """How many alerts its message is about, and what the newest of them are called.
+
+    The core has it at hand; the database is asked when it is away or stands by, and looks at each.
+    """
+    held = await faces.firing(incident, LINES)
+    if held is not None:
+        return held.heard, held.titles
+    read = await faces.read(faces.reads.heard, incident, LINES)
+    return read.alerts, [alert.title for alert in read.newest]
 
 
 def _theme(request: AnyRequest, reader: Reader) -> str:

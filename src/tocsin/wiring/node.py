@@ -114,10 +114,13 @@ def migrated(url: str, tell: Callable[[str], None]) -> int:
         tell(str(error))
         return 1
     except (sqlite3.Error, DatabaseError) as error:
-        said = damage(url, getattr(error, "orig", None) or error)
-        if not said:
-            raise
-        tell(said)
+        cause = getattr(error, "orig", None) or error  # without the statement
+        said = " ".join(str(cause).split())
+        tell(
+            damage(url, cause)
+            or f"the database cannot be brought up to this version: {said}. "
+            "It was left as it was; the next start tries again"
+        )
         return 1
     return 0
 

@@ -26,6 +26,7 @@ def upgrade() -> None:
         _workspace(),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("first", name="pk_alert_blocks"),
+        if_not_exists=True,
     )
     op.create_table(
         "alert_block_incidents",
@@ -34,6 +35,7 @@ def upgrade() -> None:
         _workspace(),
         sa.PrimaryKeyConstraint("incident", "first", name="pk_alert_block_incidents"),
         sqlite_with_rowid=False,
+        if_not_exists=True,
     )
     op.create_table(
         "alert_sightings",
@@ -41,6 +43,5 @@ def upgrade() -> None:
         _workspace(),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("stretch", name="pk_alert_sightings"),
+        if_not_exists=True,
     )
-
-

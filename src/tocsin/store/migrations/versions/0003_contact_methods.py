@@ -28,13 +28,15 @@ def upgrade() -> None:
         sa.Column("live", sa.Boolean(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_contacts"),
+        if_not_exists=True,
     )
-    op.create_index("ix_contacts_person_id", "contacts", ["person", "id"])
-    op.create_index("ix_pages_person_id", "pages", ["person", "id"])
+    op.create_index("ix_contacts_person_id", "contacts", ["person", "id"], if_not_exists=True)
+    op.create_index("ix_pages_person_id", "pages", ["person", "id"], if_not_exists=True)
     op.create_table(
         "reaches",
         sa.Column("person", sa.Text(), nullable=False),
         _workspace(),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("person", name="pk_reaches"),
+        if_not_exists=True,
     )

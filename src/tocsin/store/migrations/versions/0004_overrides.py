@@ -25,8 +25,14 @@ def upgrade() -> None:
         sa.Column("live", sa.Boolean(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_overrides"),
+        if_not_exists=True,
     )
-    op.create_index("ix_overrides_schedule_ends_at", "overrides", ["schedule", "ends_at"])
+    op.create_index("ix_overrides_schedule_ends_at", "overrides", ["schedule", "ends_at"], if_not_exists=True)
     op.create_index(
-        "ix_overrides_live_id", "overrides", ["id"], sqlite_where=sa.text("live"), postgresql_where=sa.text("live")
+        "ix_overrides_live_id",
+        "overrides",
+        ["id"],
+        sqlite_where=sa.text("live"),
+        postgresql_where=sa.text("live"),
+        if_not_exists=True,
     )

@@ -20,4 +20,5 @@ def upgrade() -> None:
             sa.Column("workspace", sa.Integer(), server_default=sa.text("1"), nullable=False),
             sa.Column("body", sa.LargeBinary(), nullable=False),
             sa.PrimaryKeyConstraint("name", name=f"pk_{table}"),
+            if_not_exists=True,
         )

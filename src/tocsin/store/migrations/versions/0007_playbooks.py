@@ -28,11 +28,17 @@ def upgrade() -> None:
         sa.Column("live", sa.Boolean(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_runs"),
+        if_not_exists=True,
     )
-    op.create_index("ix_runs_incident_number", "runs", ["incident", "number"])
-    op.create_index("ix_runs_playbook_number", "runs", ["playbook", "number"])
+    op.create_index("ix_runs_incident_number", "runs", ["incident", "number"], if_not_exists=True)
+    op.create_index("ix_runs_playbook_number", "runs", ["playbook", "number"], if_not_exists=True)
     op.create_index(
-        "ix_runs_live_number", "runs", ["number"], sqlite_where=sa.text("live"), postgresql_where=sa.text("live")
+        "ix_runs_live_number",
+        "runs",
+        ["number"],
+        sqlite_where=sa.text("live"),
+        postgresql_where=sa.text("live"),
+        if_not_exists=True,
     )
     op.create_table(
         "steps",
@@ -42,6 +48,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("run", "ordinal", name="pk_steps"),
         sqlite_with_rowid=False,
+        if_not_exists=True,
     )
     op.create_table(
         "standings",
@@ -50,4 +57,5 @@ def upgrade() -> None:
         sa.Column("workspace", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("service", "playbook", name="pk_standings"),
+        if_not_exists=True,
     )

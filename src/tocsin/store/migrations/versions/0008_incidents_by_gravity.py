@@ -12,4 +12,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Take the step."""
-    op.create_index("ix_incidents_state_severity_number", "incidents", ["workspace", "state", "severity", "number"])
+    op.create_index(
+        "ix_incidents_state_severity_number",
+        "incidents",
+        ["workspace", "state", "severity", "number"],
+        if_not_exists=True,
+    )
