@@ -167,8 +167,12 @@ class Steps:
         under_way = self._repeated.get((case.number, row.step)) == now  # several may be paged by it
         if not under_way and (not left or now < at):
             return False
-        if row.person not in self.seen.people(case, case.steps[row.step], case.step, now):
+        people = self.seen.people(case, case.steps[row.step], case.step, now)
+        if row.person not in people:
             return False
+        if case.steps[row.step].one and not row.instead_of and not under_way:
+            able = {one for one in people if self.seen.land.people[one].ways}
+            self._turned.append((row.id, case, row.step, row.person, able))
         if not under_way:
             self._repeated[case.number, row.step] = now
             case.owed[row.step] = (now + case.steps[row.step].wait * SECOND, left - 1)

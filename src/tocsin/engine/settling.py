@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tocsin.access.actors import called, person_of
+from tocsin.access.actors import called, person_of, same
 from tocsin.engine import (
     anew,
     answering,
@@ -332,6 +332,7 @@ def acknowledge(
 ) -> None:
     """Someone has it, or put it off: nobody is paged until that runs out. ``because``: their words, after a colon."""
     hold = hold if hold is not None else turn.plan.service(incident.service).acknowledge_for
+    had = incident.acknowledged_by if incident.state == "acknowledged" else ""
     incident.state, incident.reason = "acknowledged", reason
     incident.acknowledged_by, incident.acknowledged_at = actor, turn.now
     incident.first_acknowledged_at = incident.first_acknowledged_at or turn.now
@@ -341,7 +342,8 @@ def acknowledge(
     holding.arm(turn, incident)
     what = "Put off" if reason is Reason.PUT_OFF else "Acknowledged"
     length = say_duration(-(-hold // SECOND) * SECOND)  # a request for six days is a moment old when it is decided
-    turn.enter(incident.number, f"{what} for {length}{because}", reason, actor)
+    taken = f", taken over from {called(had, turn.plan.names)}" if had and not same(had, actor) else ""
+    turn.enter(incident.number, f"{what} for {length}{taken}{because}", reason, actor)
     paging.withdraw(turn, incident)
     helping.came(turn, incident, person_of(actor))
     following.tell(turn, incident)
