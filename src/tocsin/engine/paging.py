@@ -337,9 +337,11 @@ def _relieved(turn: Turn, row: Page) -> bool:
         return False
     step, rows = incident.steps[row.step], ledger.rows(turn, incident.number)
     there = calling.behind(turn, incident, step.targets)
-    meant = {one.key for one in turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)}
-    if not there or row.person not in meant or any(one.person.key == row.person for one in there):
+    if not there or any(one.person.key == row.person for one in there):
         return False
+    was = turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)
+    if any(one.handed for one in incident.steps) and all(one.key != row.person for one in was):
+        return False  # steps were put before its own since, and this is none of them
     theirs = ledger.of_round(turn, row)
     if any(one.left for one in theirs):
         return False  # they were paged while it was their shift
