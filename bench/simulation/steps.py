@@ -187,7 +187,8 @@ class Steps:
                 continue
             case.paged.add(row.person)
             reason = str(row.reason)
-            if reason == "step_repeated" and case.judged != now and self._is_owed(case, row, now):
+            due = case.judged == now and row.step == case.under_way
+            if reason == "step_repeated" and not due and self._is_owed(case, row, now):
                 continue
             over = reason in STEPS and case.judged != now and self._takes_over(case, row, now)
             if reason in STEPS:
