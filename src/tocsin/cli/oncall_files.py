@@ -178,7 +178,7 @@ def reached_over(
             "tiers": list(course.tiers),
             "when": one.when,
             "one_of": one.one_of,
-            "last_resort": one.step > course.steps,
+            "last_resort": course.is_last_resort(one),
         }
         for course in ahead(plan, service, start, end, {}, {}, severity or "", tier or "")
         for one in course.stretches

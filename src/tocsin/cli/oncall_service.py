@@ -63,24 +63,17 @@ def service(
       tocsin oncall service checkout --at 2026-12-24T20:00Z --json
       tocsin oncall service checkout --weeks 12 --plan deploy/tocsin
     """
-    ranged = weeks is not None or start is not None or end is not None
-    if ranged and at is not None:
+    if at is not None and (weeks, start, end) != (None, None, None):
         raise click.UsageError("Ask about one time (--at), or list a stretch of it (--weeks, --from, --to).")
     if weeks is not None and end is not None:
         raise click.UsageError("Say either --weeks or --to.")
-    if ranged:
-        low, high = range_of(start, end, api, weeks)
-        asked = {"from": format_rfc3339(low), "to": format_rfc3339(high)}
-    else:
-        asked = {"at": format_rfc3339(at)} if at is not None else {}
+    span = None if (weeks, start, end) == (None, None, None) else range_of(start, end, api, weeks)
     if api is not None:
-        asked |= {key: value for key, value in (("severity", severity), ("tier", tier)) if value is not None}
-        found = api.get(f"/oncall/services/{segment(name)}/{'shifts' if ranged else 'who'}", asked)["items"]
-        warn_of_calendars(api)
+        found = _asked(api, name, at, span, {"severity": severity, "tier": tier})
     else:
         whole = files.service_plan(plan, name, tier)
-        if ranged:
-            found = files.reached_over(whole, name, low, high, severity, tier)
+        if span is not None:
+            found = files.reached_over(whole, name, *span, severity, tier)
         else:
             found = files.reached_of(whole, name, files.now() if at is None else at, severity, tier)
     if as_json:
@@ -93,7 +86,22 @@ def service(
     for rows in ways:
         if len(ways) > 1 or rows[0]["severities"] or rows[0]["tiers"]:
             show.heading(_of(rows[0]))
-        (_print_ranged if ranged else _print)(rows)
+        (_print if span is None else _print_ranged)(rows)
+
+
+def _asked(
+    api: Api, name: str, at: Instant | None, span: tuple[Instant, Instant] | None, of: dict[str, str | None]
+) -> list[dict[str, Any]]:
+    """What a server says of an instant, or of a stretch of time."""
+    query = {key: value for key, value in of.items() if value is not None}
+    if span is not None:
+        query |= {"from": format_rfc3339(span[0]), "to": format_rfc3339(span[1])}
+    elif at is not None:
+        query["at"] = format_rfc3339(at)
+    path = f"/oncall/services/{segment(name)}/{'who' if span is None else 'shifts'}"
+    found: list[dict[str, Any]] = api.get(path, query)["items"]
+    warn_of_calendars(api)
+    return found
 
 
 def _print_ranged(rows: list[dict[str, Any]]) -> None:

@@ -35,13 +35,17 @@ class Stretch(NamedTuple):
 class Course(NamedTuple):
     """Incidents of a service that are paged alike over a range: severities and tiers as ``Alike`` has them.
 
-    ``steps``: how many steps the escalation has, the last resort aside. ``stretches``: in order of time, then of steps.
+    ``steps``: the escalation. ``stretches``: in order of time, then of steps.
     """
 
     severities: tuple[str, ...]
     tiers: tuple[str, ...]
-    steps: int
+    steps: tuple[Step, ...]
     stretches: tuple[Stretch, ...]
+
+    def is_last_resort(self, one: Stretch) -> bool:
+        """Whether it is the last resort that is asked."""
+        return one.step > len(self.steps)
 
 
 _Opened = tuple[bool, ...]
@@ -84,7 +88,7 @@ def ahead(
         Course(
             severities,
             tiers,
-            len(by_state[0][0]),
+            by_state[0][0],
             tuple(_stretches(plan, pieces, dict(zip(states, by_state, strict=True)), covers)),
         )
         for severities, tiers, by_state in together(plan, service, severity, tier, ways)

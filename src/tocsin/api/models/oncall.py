@@ -206,7 +206,7 @@ def reached_out(course: Course) -> list[PublishedReachedShift]:
             tiers=course.tiers,
             when=one.when,
             one_of=one.one_of,
-            last_resort=one.step > course.steps,
+            last_resort=course.is_last_resort(one),
         )
         for one in course.stretches
     ]
