@@ -127,7 +127,7 @@ def _by(one: dict[str, Any]) -> str:
     """Why they are paged then, and what follows where nobody is."""
     if one["person"]:
         return str(one["by"] or "named in the plan")
-    return "the last resort, and so nobody is paged" if one["last_resort"] else "the next step is asked at once"
+    return "so nobody is paged" if one["last_resort"] else "whoever is next is asked at once"
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
