@@ -151,6 +151,7 @@ class Referee:
             case = self.seen.by_number.get(row.incident)
             if case is None or not case.wanted:
                 raise foul(f"page {row.id} to {row.person} left though nobody is to be paged", case, now)
+            self.steps.on_shift(case, row, now)
             self.seen.tries.setdefault(row.incident, []).append((row, answer))
         self.messages.left(page, together, now)
 

@@ -7,6 +7,7 @@ from bench.simulation.clocks import SECOND
 from bench.simulation.landscape import URGENT, Step
 from bench.simulation.messages import Messages
 from bench.simulation.seen import Seen
+from tocsin.pages.ledger import Page
 
 
 class Steps:
@@ -19,6 +20,9 @@ class Steps:
         """What steps that page one of several did at this instant: by which row, which step, whom, of whom."""
         self._had: dict[tuple[str, int], dict[str, int]] = {}
         """By escalation and step: which turn of all it was when each of these people had theirs last."""
+
+        self._taken_over: dict[tuple[int, int], int] = {}
+        """When whoever was on call then was paged by a step of an incident in the place of others."""
 
     def escalates(self, case: Case, now: int) -> None:
         """A step is due: it must have been paged at this very instant, and what reached nobody passed over at once."""
@@ -127,6 +131,30 @@ class Steps:
             if one not in known and now - self.messages.sent_at(case.number, one) > AFTER_THE_LAST:
                 raise foul(f"a step reaches nobody, and {one} was not paged in its stead", case, now)
 
+    def on_shift(self, case: Case, row: Page, now: int) -> None:
+        """A page that was refused for now and never left is not tried beyond its person's shift where somebody has it
+        by then.
+        """
+        if row.attempts and str(row.reason) in STEPS and row.step < len(case.steps):
+            sent = self.messages.sent_at(case.number, row.person)
+            people = self.seen.people(case, case.steps[row.step], case.step, now)
+            was = self.seen.people(case, case.steps[row.step], case.step, row.intended_at)
+            if sent < row.intended_at and people and row.person in was - people:
+                raise foul(f"{row.person} was tried again by step {row.step + 1} though their shift is over", case, now)
+
+    def _takes_over(self, case: Case, row: Page, now: int) -> bool:
+        """Whether a row is to somebody on call now, in place of somebody whose shift ended before a page left."""
+        if row.step >= len(case.steps):
+            return False
+        asked = case.asked_whom.get(row.step, set())
+        people = self.seen.people(case, case.steps[row.step], case.step, now)
+        since = case.asked.get(row.step, now)
+        gone = {one for one in asked - people if self.messages.sent_at(case.number, one) < since}
+        asked -= gone
+        if gone:
+            self._taken_over[case.number, row.step] = now  # by several, perhaps
+        return self._taken_over.get((case.number, row.step)) == now and row.person in people
+
     def explained(self, case: Case, now: int) -> None:
         """Every row that was written is of a step that is due, or of one that reached nobody."""
         team = self.seen.land.teams[self.seen.land.services[case.service].team]
@@ -135,12 +163,13 @@ class Steps:
                 continue
             case.paged.add(row.person)
             reason = str(row.reason)
+            over = reason in STEPS and case.judged != now and self._takes_over(case, row, now)
             if reason in STEPS:
                 case.asked[row.step] = row.intended_at
                 case.asked_whom.setdefault(row.step, set()).add(row.person)
             if row.instead_of and self.messages.sent_at(case.number, row.person):
                 continue  # the next method of a page that was right when it was written, and failed for good just now
-            if reason in STEPS and case.judged != now:
+            if reason in STEPS and case.judged != now and not over:
                 raise foul(f"{row.person} paged by step {row.step + 1} before it was due", case, now)
             if reason == "stands_in" and row.person not in (team[0], self.seen.land.last_resort):
                 raise foul(f"{row.person} stands in, who is neither lead nor last resort", case, now)

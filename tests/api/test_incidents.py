@@ -55,6 +55,14 @@ async def test_filters_of_incidents_are_all_met(world: World, query: str, number
     assert [one["number"] for one in (await world.get(f"/incidents?{query}"))["items"]] == numbers
 
 
+@pytest.mark.parametrize("path", ["/incidents?state=open&", "/alerts?", "/changes?", "/export/incidents?"])
+async def test_a_service_that_is_none_is_not_a_service_that_is_well(world: World, path: str) -> None:
+    answer = await world.call("GET", f"{path}service=checkuot")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.json()["detail"] == "there is no service 'checkuot'; did you mean checkout?"
+    assert (await world.call("GET", f"{path}service=checkout")).status_code == 200
+
+
 async def test_by_gravity_is_listed_what_is_open_page_by_page(world: World) -> None:
     first = await world.get("/incidents?state=open&order=gravest&limit=1")
     rest = await world.get(f"/incidents?state=open&order=gravest&cursor={first['next']}")

@@ -316,7 +316,8 @@ def contact(number: int = 7, **changes: Any) -> dict[str, Any]:
     base = m.NewContact(
         id=number, person="ana", channel="webhook", address="https://push.example/ana", label="phone",
         state="unverified", declared=False, added_at="2026-11-22T03:29:00.000Z", added_by="person:ana",
-        verified_at=None, failed_at=None, failure="", code_until="2026-11-22T03:39:00.000Z", signing_secret="whsec_x",
+        verified_at=None, failed_at=None, failure="", code_until="2026-11-22T03:39:00.000Z", left_at=None,
+        signing_secret="whsec_x",
     )  # fmt: skip
     return {**msgspec.to_builtins(base), **changes}
 

@@ -466,6 +466,7 @@ def test_users_are_disabled_and_let_in_again(stage: Stage) -> None:
         ({"console_only": True}, 0, "Only the console is paged: nobody of the plan"),
         ({"real_channel_proven_at": None}, 0, "No page by email or webhook has been acknowledged yet"),
         ({"ready": False}, 3, "is not ready"),
+        ({"plan_refused": ["a: b"], "plan_folder": "/etc/a plan"}, 0, "`tocsin plan check '/etc/a plan'` says all of"),
         ({"audit": ["incident #3 has no next timer"]}, 3, "incident #3 has no next timer"),
     ],
 )

@@ -55,6 +55,8 @@ def test_what_the_plan_declares_is_trusted_as_it_stands_and_follows_the_plan():
     world.put_in_force(PLAN.replace(b"ana@shop.example", b"ana@new.example"))
     assert (method(world).id, method(world).address) == (known, "ana@new.example")
     world.put_in_force(PLAN.replace(b"{name: Ana, email: ana@shop.example}", b"{name: Ana}"))
+    assert not method(world).trusted
+    world.at("8d").put_in_force(PLAN.replace(b"{name: Ana, email: ana@shop.example}", b"{name: Anna}"))
     assert world.engine.state.contacts_by("ana") == []
 
 

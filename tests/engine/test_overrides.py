@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.engine.test_oncall import PLAN, said
 from tests.engine.world import START, World, dump
+from tocsin.engine import overriding
 from tocsin.engine.commands import AddOverride, AnswerOverride, AskCover, AskSwap, CancelOverride, Result
 from tocsin.kernel.instant import parse_duration
 from tocsin.oncall.override import Override, covers_by_schedule
@@ -133,11 +134,39 @@ def test_a_cancelled_override_ends_now_and_what_was_stays():
     assert (again.ok, again.code) == (False, "conflict")
 
 
-def test_an_override_that_is_over_is_forgotten():
+NEXT_ON = PLAN.replace(b"{page: watched, wait: 30m}\n", b"{page: watched, wait: 10m}\n    - {page: next on watched}\n")
+
+
+@pytest.mark.parametrize("ends", ["over", "cancelled"])
+def test_whoever_comes_on_call_as_an_override_ends_is_paged_beside_the_next(ends: str):
+    """Who had the turn when the first step was due is asked of what lay over the rota then, though it is over."""
+    world = World(NEXT_ON)
+    assert overrides(world, "kei", "0s", "8m" if ends == "over" else "50m", schedule="watched").ok
+    world.at("5m").fires("Down", job="shadowed")
+    if ends == "cancelled":
+        assert world.at("8m").asked(CancelOverride(id=1, actor="person:ben")).ok
+    world.at("12m").restarted().at("16m")
+    paged = [one for one in pages(world) if one[1] != "zoe"]  # who shadows
+    assert paged == [("300s", "kei", 1), ("900s", "ben", 1), ("900s", "ana", 1)]
+
+
+def test_an_override_that_is_over_is_forgotten_after_a_week():
     world = World(PLAN)
     overrides(world, "kei", "10m", "20m")
     world.at("21m")
+    assert world.asked(CancelOverride(id=1, actor="person:ben")).message == "Override 1 is over"
+    assert not world.engine.state.overrides[1].live(world.now)
+    world.at(f"{7 * 24 * 60 + 21}m")
     assert (world.engine.state.overrides, world.engine.state.covers) == ({}, {})
+
+
+def test_overrides_made_and_taken_back_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(overriding, "MOST_LIVE", 5)
+    world = World(PLAN)
+    for number in range(1, 12):
+        assert overrides(world, "kei", "0s", "50m").ok, "what is over counts for no bound"
+        world.at(f"{number}s").asked(CancelOverride(id=number, actor="person:ben"))
+    assert len(world.engine.state.overrides) == 5
 
 
 def test_somebody_who_left_the_plan_takes_nobodys_place():

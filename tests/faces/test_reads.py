@@ -179,8 +179,8 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
         lambda reads: reads.heartbeats(),
         lambda reads: reads.plan_files(reads.plan_version()),
         lambda reads: reads.parked(),
-        lambda reads: reads.overrides(),
-        lambda reads: reads.overrides(live=False, limit=1),
+        lambda reads: reads.overrides(NOW),
+        lambda reads: reads.overrides(None, limit=1),
         lambda reads: reads.override(2),
         lambda reads: reads.overrides_since(NOW),
         lambda reads: reads.overrides_since(NOW - HOUR, "shop"),
@@ -190,7 +190,7 @@ def test_postgresql_reads_the_same(postgres: Postgres, tmp_path: Path) -> None:
     newest = one.latest_pages([1, 2], each=2)
     assert {number: len(some) for number, some in newest.items()} == {1: 2, 2: 2}
     assert all(some == one.pages(incident=number, limit=2).items for number, some in newest.items())
-    assert [len(reads.overrides().items) for reads in (one, other)] == [1, 1]
+    assert [len(reads.overrides(NOW).items) for reads in (one, other)] == [1, 1]
     assert [len(reads.overrides_since(NOW - HOUR)) for reads in (one, other)] == [2, 2]
     with pytest.raises(Exception, match="read-only"), open_engine(there).begin() as connection:
         connection.execute(text("DELETE FROM incidents"))

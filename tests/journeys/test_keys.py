@@ -186,7 +186,7 @@ def test_more_than_a_key_may_send_is_429_with_retry_after(strict: TocsinServer) 
         assert [answer.status for answer in answers[:3]] == [TAKEN[source]] * 3, source
         refused = answers[-1]
         assert refused.status == 429, (source, refused)
-        assert int(refused.headers["retry-after"]) >= 1
+        assert 1 <= int(refused.headers["retry-after"]) <= 2
         assert has_shape(source, refused), (source, refused)
         assert send(source, another["url"], another["key"]).status == TAKEN[source], "another key has its own"
 
@@ -241,7 +241,7 @@ def test_a_key_may_send_what_was_set_for_it_and_no_other_is_touched(own: TocsinS
         )
         answers = [send(source, made["url"], made["key"]) for _ in range(3)]
         assert [answer.status for answer in answers] == [TAKEN[source], TAKEN[source], 429], source
-        assert int(answers[2].headers["retry-after"]) >= 1
+        assert 20 < int(answers[2].headers["retry-after"]) <= 60, "the next is taken a minute after the second"
         assert has_shape(source, answers[2]), source
         other = own.new_key(source, "batch")
         assert all(send(source, other["url"], other["key"]).status == TAKEN[source] for _ in range(5))

@@ -129,7 +129,8 @@ def test_a_start_over_a_bad_plan_judges_with_the_last_good_one_and_says_so(serve
     assert status == 200
     assert "the plan on disk is refused" in ready
     assert server.call("GET", "/api/v1/status")[1]["plan_refused"]
-    assert "plan on disk" in server.run("status", check=False).stdout
+    told = server.run("status", check=False).stdout
+    assert f"the last good one is in force. `tocsin plan check {server.plan}` says all of:" in told
     server.run("send", "--service", "db", "--title", "still known")
 
     server.kill9()

@@ -838,6 +838,36 @@ def test_a_synthetic_page_that_could_not_leave_or_be_judged_is_refused(said, fou
     assert [one.message for one in reading.findings if one.level == "error"] == [found]
 
 
+HOOK = "webhook: {url: 'http://b/', secret: secret:b}"
+ROTA = """
+escalations: {o: [{page: ana}, {page: s}]}
+schedules: {s: {layers: [{rotate: [ben], every: week, starts: 2026-11-16 with ben}]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("people", "more", "warned"),
+    [
+        ("{ana: {email: a@b.example}, ben: {email: b@b.example}}", "", True),
+        (f"{{ana: {{email: a@b.example}}, ben: {{email: b@b.example, {HOOK}}}}}", "", True),
+        (f"{{ana: {{email: a@b.example}}, ben: {{email: b@b.example, {HOOK}}}}}", ROTA, False),
+        (f"{{ana: {{email: a@b.example, {HOOK}}}, ben: {{}}}}", "", False),
+    ],
+)
+def test_a_plan_whose_word_of_a_dead_channel_leaves_by_that_channel_alone_is_told_so(people, more, warned):
+    """Ben, who could be told otherwise, must be paged for the service."""
+    more = more or "escalations: {o: [{page: ana}]}\n"
+    reading = read(
+        tocsin=f"tocsin: 1\npeople: {people}\nlast resort: ana\nmail: {{server: smtp://m:25, from: t@b.example}}\n"
+        f"{more}services: {{ops: {{escalation: o}}}}\nsynthetic page: {{email: loop@b.example, service: ops}}\n"
+    )
+    assert not [one for one in reading.findings if one.level == "error"], reading.findings
+    found = [one.message for one in reading.findings if one.level == "notice" and "synthetic" in one.message]
+    assert found == (
+        ["when the synthetic page by email does not come back, the plan can say so to people by email alone"] * warned
+    )
+
+
 def test_a_slack_app_that_nobody_could_answer_is_refused():
     """Its button would do nothing."""
     found = [one for one in read(tocsin=HEAD + "channels: {slack: {token: secret:s}}").findings if one.level == "error"]

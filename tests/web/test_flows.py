@@ -76,7 +76,7 @@ def test_what_is_kept_quiet_stands_behind_what_needs_somebody_and_is_not_counted
     assert "One incident needs a person.</h1>" in ana.page and "49 of 60" in ana.page
     words = site.night.incident(1044).title.split()[0]
     ana.get(f"/?text={words}")
-    assert re.search(r">At least 50 incidents match; \d+ need a person.</h1>", ana.page)
+    assert re.search(r">At least 50 incidents match; at least \d+ need a person.</h1>", ana.page)
     assert "No incident matches.</h1>" in ana.get("/?text=nothing-like-it").text
 
 
@@ -87,6 +87,19 @@ def test_filters_live_in_the_address(ana: Browserless) -> None:
     assert ana.get("/?state=all&text=refund").text.count('class="row"') == 2
     assert "No incident matches these filters." in ana.get("/?state=all&text=nothing-like-it").text
     assert 'href="/?state=resolved&amp;service=search"' in ana.get("/?service=search").text
+
+
+def test_a_filter_that_names_nothing_is_said_and_hides_nothing(ana: Browserless) -> None:
+    """``Nothing needs a person`` of a service that is none would be read as if all were well."""
+    everything = re.findall(r'<article class="row" id="i(\d+)"', ana.get("/").text)
+    for filters, said in (
+        ("service=checkuot", "There is no service &#39;checkuot&#39;, so that is not filtered by."),
+        ("severity=x&service=checkuot", "service &#39;checkuot&#39; and no severity &#39;x&#39;, so"),
+    ):
+        assert re.findall(r'<article class="row" id="i(\d+)"', ana.get(f"/?{filters}").text) == everything, filters
+        assert said in ana.page and "Nothing needs" not in ana.page
+        assert "<option selected>checkuot" not in ana.page
+    assert "There is no" not in ana.get("/?service=search&severity=sev1").text
 
 
 def test_an_incident_is_acknowledged_from_the_list(site: Site, ana: Browserless) -> None:
@@ -127,6 +140,19 @@ def test_resolving_while_alerts_fire_takes_a_snooze_of_one_hour_unless_chosen(si
     ana.get("/incidents/1044")
     ana.send("/incidents/1044/resolve", snooze="as long as you like")
     assert site.core.asked[-1] == c.Resolve(actor="person:ana", incident=1044, snooze=HOUR)
+
+
+def test_who_resolves_what_a_newcomer_opened_finds_chosen_what_was_said_of_the_others(
+    site: Site, ana: Browserless
+) -> None:
+    incident = site.night.incident(1042)
+    incident.snoozed_until = NOW + 9 * HOUR
+    site.night.put(incident)
+    ana.get("/incidents/1042")
+    assert '<option value="" selected>the time they are put off for already, until' in ana.page
+    assert f'<option value="{HOUR}">1 h</option>' in ana.page
+    ana.send("/incidents/1042/resolve", snooze="")
+    assert site.core.asked[-1] == c.Resolve(actor="person:ana", incident=1042)
 
 
 def test_that_it_is_looked_at_again_is_said_once_and_when(ana: Browserless) -> None:

@@ -200,6 +200,19 @@ def test_what_is_taken_over_is_shown_and_given_back(site: Site, ana: Browserless
         assert ana.http.post(f"/runs/7/{path}", data={"why": "x"}).status_code == 403, "without the form's token"
 
 
+def test_what_was_left_in_the_midst_of_a_change_is_said_and_given_back(site: Site, ana: Browserless, over: Run) -> None:
+    ana.get("/runs/7")
+    assert "in the midst of a change" not in ana.page and "I have looked" not in ana.page
+    with site.night.engine.begin() as connection:
+        body = ENCODE(msgspec.structs.replace(over, unproven=True))
+        connection.execute(update(tables.runs).values(body=body))
+    ana.get("/runs/7")
+    assert "was left in the midst of a change that nothing verified" in ana.page
+    assert "I have looked: let code work on it again" in ana.page
+    ana.send("/runs/7/give-back")
+    assert site.core.asked == [c.GiveBackRun(actor="person:ana", run=7)]
+
+
 def test_a_run_that_is_not_over_is_not_continued(site: Site, ana: Browserless, over: Run) -> None:
     ana.get("/runs/7")
     again = msgspec.structs.replace(over, state="running", outcome="")

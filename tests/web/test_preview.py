@@ -88,6 +88,10 @@ def test_a_file_is_tried_and_nothing_is_kept(site: Site, ana: Browserless, folde
     assert "What would this file change?" in shown(form), "whether another plan waits was not looked at"
     ana.send("/oncall/preview", name="tocsin.yaml", text=CHANGED)
     assert "This file changes who is on call by one schedule." in shown(ana.page)
+    assert "would be judged no more" not in shown(ana.page)
+    ana.send("/oncall/preview", name="tocsin.yaml", text=CHANGED.replace("nightly-export:", "export:"))
+    said = "The heartbeat orders-batch/nightly-export, which was heard so far, would be judged no more."
+    assert said in shown(ana.page)
     assert "Put it in force" not in ana.page
     assert site.core.asked == []
     for name, text, fault in (

@@ -121,3 +121,10 @@ def test_every_page_forbids_what_it_does_not_need(ana: Browserless) -> None:
         assert "unsafe" not in policy
         assert "script-src 'self'" in policy
         assert "frame-ancestors 'none'" in policy
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_what_may_be_wider_than_its_page_is_reached_by_keyboard(template: Path) -> None:
+    """A ``pre`` scrolls sideways on a phone, unless its lines are wrapped."""
+    for start in re.findall(r"<pre[^>]*>", template.read_text()):
+        assert "tabindex" in start or 'class="out"' in start, start

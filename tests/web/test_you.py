@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec import structs
 
 from tests.web.conftest import Browserless
 from tests.web.night import NOW, SIGNING_KEY
 from tests.web.serving import Site
 from tocsin.engine import commands as c
+from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import HOUR, MINUTE
 from tocsin.pages.contacts import code_of, webhook_secret
 from tocsin.pages.links import make_token
 from tocsin.pages.rules import Reach, Way
+from tocsin.store import tables
 
 
 def asked(site: Site) -> object:
@@ -65,6 +68,20 @@ def test_a_method_that_cannot_be_is_said_beside_its_field_and_given_back(site: S
     assert answer.status_code == 400
     assert "Write the URL in full, beginning with https://." in answer.text
     assert 'value="http://push.example/&lt;x&gt;"' in answer.text
+
+
+def test_a_method_that_the_plan_leaves_out_says_so_is_not_proven_and_keeps_its_place(
+    site: Site, ana: Browserless
+) -> None:
+    declared = site.night.contact(1)
+    site.night.put(structs.replace(declared, left_at=NOW - HOUR, verified_at=None, state="unverified"))
+    page = ana.get("/you").text
+    box = page[page.index(f'id="contact-{declared.id}"') :].partition("</li>")[0]
+    assert "Left out</span>" in box and "the plan left it out <time" in box and "put back within a week" in box
+    assert f"/you/contacts/{declared.id}/code" not in page and f"/you/contacts/{declared.id}/verify" not in page
+    assert f"/you/contacts/{declared.id}/remove" in page
+    assert "A page reaches you by webhook (Phone) at once.</h1>" in page
+    assert page.count(f'name="high-{declared.id}"') == 1, "its rule is kept when the rules are saved"
 
 
 def test_each_method_can_be_tested_called_broken_and_removed(site: Site, ana: Browserless) -> None:
@@ -131,6 +148,17 @@ def test_who_is_asked_for_help_says_that_they_come(site: Site) -> None:
     assert "Ben asks for help" in nobody.get(link).text
     nobody.send(link)
     assert asked(site) == c.Acknowledge(actor="person:mei", incident=1043, page=20)
+
+
+def test_who_was_asked_for_help_before_it_was_opened_again_comes_to_none_now(site: Site) -> None:
+    (one,) = (one for one in site.night.bodies(tables.incidents, Incident) if one.number == 1043)
+    one.reopened, one.reopened_at = 1, NOW
+    site.night.put(one)
+    nobody = Browserless(site, user=0)
+    link = "/p/" + make_token(SIGNING_KEY, 20)
+    page = nobody.get(link).text
+    assert "asks for help" not in page and "I am coming" not in page
+    assert "Ben has it" in page and "Take it over from Ben" in page
 
 
 def test_nobody_but_an_admin_sees_or_changes_how_another_is_reached(site: Site, ana: Browserless) -> None:

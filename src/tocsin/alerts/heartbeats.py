@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,14 @@ from msgspec import Struct
 from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.instant import Duration, Instant, from_datetime, to_datetime
 from tocsin.kernel.reason import Reason
+
+STANDS: Mapping[str, str] = {
+    "up": "which was heard so far",
+    "started": "which was heard so far",
+    "late": "which is missing now",
+    "failed": "which failed the last time",
+}
+"""How one that was heard stands, by its state, in a sentence about it."""
 
 
 class Heartbeat(Struct, kw_only=True):
@@ -32,6 +41,8 @@ class Heartbeat(Struct, kw_only=True):
     """Since when the plan has it, as far as that is known: of one that is ``new`` somebody is told when it is due."""
     took: Duration | None = None
     """How long the last run took, from its start to its end, when it told both."""
+    left_at: Instant | None = None
+    """Since when the plan leaves it out: it is not judged, but taken up again as it was when the plan has it again."""
 
     @property
     def heard_at(self) -> Instant:

@@ -17,6 +17,7 @@ from tocsin.engine.commands import Acknowledge, AddNote, AddResponders, ApplyPla
 from tocsin.faces.around import around
 from tocsin.faces.contacting import as_person
 from tocsin.faces.faces import Faces
+from tocsin.faces.known import must_be
 from tocsin.faces.problem import invalid
 from tocsin.faces.who import Who
 from tocsin.faces.why import explain_alert, explain_incident
@@ -57,6 +58,8 @@ async def list_incidents(
         after=cursor,
         limit=limit,
     )
+    if not found.items:
+        await must_be(faces, service)
     return m.listed(found, lambda one: _published(faces, one))
 
 
@@ -237,6 +240,8 @@ async def list_alerts(
         after=cursor,
         limit=limit,
     )
+    if not found.items:
+        await must_be(faces, service)
     return m.listed(found, m.alert_out)
 
 
@@ -274,6 +279,7 @@ async def export_incidents(
 
     Every few dozen lines are read in a snapshot of their own: an export of any size holds nothing up.
     """
+    await must_be(faces, service)
     return Stream(_lines(faces, _states(in_state), service or ""), media_type="application/jsonl")
 
 

@@ -176,7 +176,7 @@ async def list_overrides(
 ) -> m.Listed[m.PublishedOverride]:
     """List overrides, swaps and cover requests, the newest first. ``live``: in force, to come or asked for."""
     now = faces.now()
-    found = await faces.read(faces.reads.overrides, live=in_state == "live", after=cursor, limit=limit)
+    found = await faces.read(faces.reads.overrides, now if in_state == "live" else None, after=cursor, limit=limit)
     plan, covers = await faces.plan(), await faces.covers(now)
     return await faces.read(m.listed, found, lambda one: m.override_out(one, now, plan, covers))
 

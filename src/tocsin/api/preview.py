@@ -30,7 +30,7 @@ async def preview_plan(
     else:
         files = {name: text.encode("utf-8", "surrogatepass") for name, text in asked.files.items()}
         seen = await previewing.of_files(faces, files, onto=asked.onto)
-    return m.preview_out(seen.preview, seen.unreached, seen.idle, seen.unread)
+    return m.preview_out(seen.preview, seen.unreached, seen.idle, seen.unread, seen.left_out)
 
 
 HANDLERS: list[ControllerRouterHandler] = [preview_plan]

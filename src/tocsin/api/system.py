@@ -14,6 +14,7 @@ from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number, SomeNumber, Text
 from tocsin.engine.commands import DiscardParked
 from tocsin.faces.faces import Faces
+from tocsin.faces.known import must_be
 from tocsin.faces.live import TooManySubscribers
 from tocsin.faces.problem import Problem, not_found, unavailable
 from tocsin.faces.who import Who
@@ -111,6 +112,8 @@ async def list_changes(
 ) -> m.Listed[m.PublishedChange]:
     """List deploys and other changes, the newest first."""
     found = await faces.read(faces.reads.changes, services=(service,) if service else (), after=cursor, limit=limit)
+    if not found.items:
+        await must_be(faces, service)
     return m.listed(found, m.change_out)
 
 

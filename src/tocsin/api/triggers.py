@@ -17,6 +17,7 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem, invalid
 from tocsin.intake.request import Limits
 from tocsin.kernel.buckets import Bucket
+from tocsin.kernel.instant import SECOND
 from tocsin.playbooks.triggers import SOURCE
 
 MOST_BODY = 64 * 1024
@@ -95,7 +96,8 @@ def _pace(state: Any, key: Key, faces: Faces) -> None:
     now, limits = faces.now(), PACE.of(KeyLimits())
     bucket = paced.setdefault(key.id, Bucket(limits, now))
     if not bucket.take(limits, now):
-        raise Problem(429, "too_many", "this trigger is pulled too often", headers={"Retry-After": "5"})
+        wait = -(-bucket.wait(limits, now) // SECOND)
+        raise Problem(429, "too_many", "this trigger is pulled too often", headers={"Retry-After": str(wait)})
 
 
 async def _body(request: Request[Any, Any, Any]) -> bytes:

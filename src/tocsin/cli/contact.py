@@ -59,7 +59,7 @@ def list_contacts(api: Api, person: str, as_json: bool) -> None:
 def _row(one: dict[str, Any], now: Instant | None) -> show.Row:
     weight = {"verified": "", "failing": "ring", "unverified": "mute"}.get(str(one["state"]), "")
     proven = "by the plan" if one["declared"] else ago(show.moment(one["verified_at"]), now)
-    state, label = show.Cell(str(one["state"]), weight), str(one["label"])
+    state, label = show.Cell("left out" if one["left_at"] else str(one["state"]), weight), str(one["label"])
     where, failure = str(one["address"]), str(one["failure"] or "")
     return str(one["id"]), str(one["channel"]), state, proven, label, where, failure
 

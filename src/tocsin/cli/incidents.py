@@ -294,6 +294,8 @@ def standing(one: dict[str, Any], now: Instant | None) -> str:
         until = show.moment(one["paused_until"])
         return f"Nobody is paged now: {why}{f', until {stamp(until)} ({ago(until, now)})' if until else ''}."
     due = show.moment(one["next_page_at"])
+    if due is not None and one.get("waits") == "reached_nobody":
+        return f"Nobody was reached. Paging begins again {_then(due, now)}."
     if due is not None and one.get("waits"):
         return f"Of low urgency: the next page goes out {_then(due, now)}, not at night."
     return f"Nobody has it. The next page goes out {_then(due, now)} if nobody answers." if due else "Nobody has it."

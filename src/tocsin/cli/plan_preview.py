@@ -135,7 +135,7 @@ def _print(found: dict[str, Any]) -> None:
     _print_findings("Gone with it", found["findings_gone"])
     for person in found["unreached"]:
         show.line(f"{person} would be on call and cannot be reached but on the console.", "held")
-    for sentence in found["idle"]:
+    for sentence in (*found["idle"], *found["left_out"]):
         show.line(f"{sentence}.", "held")
     for name in found["unread"]:
         show.line(f"The calendar {name} is read once the plan is in force: what it says is not known yet.", "held")

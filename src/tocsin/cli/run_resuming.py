@@ -77,7 +77,9 @@ def take_over(api: Api, number: int, why: str, as_json: bool) -> None:
 @server_options
 @show.json_option
 def give_back(api: Api, number: int, as_json: bool) -> None:
-    """Let code work again on what was taken over.
+    """Let code work again on what was taken over or left half-changed.
+
+    Of what the run left in the midst of a change it says that you have looked: code asks no more than it is trusted to.
 
     \b
     Examples:

@@ -41,6 +41,11 @@ def print_run(one: dict[str, Any], as_json: bool) -> None:
     if one["taken_by"]:
         until = stamp(show.moment(one["taken_until"]))
         show.line(f"{person(one['taken_by'])} works on its targets by hand until {until}")
+    if one.get("left_in_midst"):
+        where = " and ".join(one["targets"].values()) or one["service"]
+        show.line(f"It left {where} in the midst of a change: code asks before it changes that again.")
+        show.line("    To end that, continue, repeat or take over this run or, once you have looked:")
+        show.line(f"    tocsin playbook give-back {one['number']}", "mute")
     if one["would"]:
         show.line(f"It would have done {one['would']}: {one['agreed_how'] or 'nobody has said yet what was done'}")
     if one["outcome"] in ("suggested", "observed"):

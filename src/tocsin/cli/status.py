@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from tocsin.cli.client import Api
@@ -48,7 +50,8 @@ def status(api: Api, as_json: bool) -> int:
         line("No page by email or webhook has been acknowledged yet, so it is not known that anybody is woken.", "held")
     refused = found.get("plan_refused") or []
     if refused:
-        line("The plan on disk has errors; the last good one is in force. `tocsin plan check` says all of:", "ring")
+        check = shlex.join(["tocsin", "plan", "check", *filter(None, [str(found.get("plan_folder") or "")])])
+        line(f"The plan on disk has errors; the last good one is in force. `{check}` says all of:", "ring")
         line(f"  {refused[0]}", "ring")
     unheard = _unheard(api)
     if unheard:

@@ -122,7 +122,10 @@ def _by_name(api: Api, name: str) -> tuple[dict[str, Any], list[int]]:
     query = {"state": "all", "matcher": [str(Matcher("alertname", "=", name))]}
     ids = [int(one["id"]) for one in api.every("/alerts", query, limit=6)]
     if not ids:
-        raise NotFound(f"No alert has the name {name}. Names are exact; `tocsin alerts --state all` lists them.")
+        raise NotFound(
+            f"No alert has the alertname {name}, and by titles none is looked for. "
+            "`tocsin alerts --state all` lists them: take one by its ID, as `alert 42`."
+        )
     return api.get(f"/why/alert/{segment(ids[0])}"), ids[1:]
 
 

@@ -7,7 +7,7 @@ import msgspec
 from tocsin.access.credentials import Key, Token, User
 from tocsin.access.limits import KeyLimits
 from tocsin.engine import commands as c
-from tocsin.engine import contacting
+from tocsin.engine import contacting, watching
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
 
@@ -106,9 +106,12 @@ def declare_keys(turn: Turn, command: c.DeclareKeys) -> c.Result:
             or (known.source, known.service) != (source, service)
             or (known.declared and known.heartbeat != heartbeat)
         ):
+            was = known.service, known.heartbeat
             known.revoked_at, known.declared = None, True
             known.source, known.service, known.name, known.heartbeat = source, service, name, heartbeat
             turn.changes.keys[known.id] = known
+            if heartbeat and was != (service, heartbeat):
+                watching.renamed(turn, was, (service, heartbeat))
         limits, secret = command.limits.get(hash, KeyLimits()), command.secrets.get(hash, "")
         if known.declared and (known.limits, known.secret) != (limits, secret):
             known.limits, known.secret = limits, secret

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from tocsin.engine import about, comparing, evidence, guarding, holding, suspecting, telling_targets
+from tocsin.engine import about, comparing, evidence, guarding, holding, midst, suspecting, telling_targets
 from tocsin.engine.standings import incident_of, short, standing_of, taken, under_way
 from tocsin.engine.state import AFTER_DEAFNESS
 from tocsin.engine.turn import SYSTEM, Turn
@@ -105,7 +105,7 @@ def make(
     """A new run, with a number and the rung that counts now. It has not begun."""
     counters = turn.state.counters
     counters.run += 1
-    return Run(
+    run = Run(
         number=counters.run,
         playbook=manifest.name,
         service=service,
@@ -123,6 +123,8 @@ def make(
         deadline=turn.now + manifest.hand_over_after,
         patience=manifest.hand_over_after,
     )
+    run.doubt = midst.doubted(turn, run)
+    return run
 
 
 def rung(turn: Turn, manifest: Manifest, service: str) -> Rung:
@@ -159,6 +161,8 @@ def begin(turn: Turn, run: Run, incident: Incident | None) -> None:
     turn.save_run(run)
     turn.changes.begin[run.number] = run
     turn.count("runs", Reason.PLAYBOOK_RUNS)
+    if run.by_hand:
+        midst.goes_on(turn, run, run.by)
     if incident is None:
         return
     where = f" on {' and '.join(run.targets.values())}" if incident.works and run.targets else ""
@@ -228,13 +232,15 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
     run.stop_by = None
     if outcome == "verified":
         comparing.done_by_hand(turn, run)
-    turn.state.steps.pop(run.number, None)
+    midst.inherit(turn, run)
+    run.unsure = midst.unsure(turn.state.steps.pop(run.number, {}).values(), run)
     turn.save_run(run)
     turn.count("runs", reason)
     holding.wake(turn, run)
     incident = incident_of(turn, run)
     if incident is not None:
         turn.enter(incident.number, f"{run.playbook}: {why}", reason, run=str(run.number))
+        midst.tell(turn, run)
         record(turn, incident, run)
         release(turn, incident)
     manifest = turn.plan.playbooks.get(run.playbook)
@@ -358,6 +364,7 @@ def incident_over(turn: Turn, incident: Incident, put_off: tuple[str, ...] = ())
     """
     incident.hold_until = incident.held_since = None
     incident.put_off = put_off
+    midst.resolved(turn, incident)
     if incident.snoozed_until is None:
         given_back(turn, incident)
     for number in sorted({incident.run, *(work.run for work in incident.works.values())}):

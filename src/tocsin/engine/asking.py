@@ -19,8 +19,8 @@ YES, NO = "yes", "no"
 ASKS = "asks:"
 
 
-def permission(turn: Turn, run: Run, began: Began, would: str, manifest: Manifest) -> Result:
-    """Ask whether a run may do a fix, and have its process wait for the answer."""
+def permission(turn: Turn, run: Run, began: Began, would: str, manifest: Manifest, default: str) -> Result:
+    """Ask whether a run may do a fix, and have its process wait for the answer. ``default``: what counts without."""
     question = f"May it {began.says}?" if began.says else f"May it do {would}?"
     wait(
         turn,
@@ -29,7 +29,7 @@ def permission(turn: Turn, run: Run, began: Began, would: str, manifest: Manifes
             step=began.ordinal,
             question=question,
             choices=(YES, NO),
-            default=manifest.trust.default,
+            default=default,
             due=turn.now + manifest.trust.within,
             role=manifest.trust.approve,
             fix=would,

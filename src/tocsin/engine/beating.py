@@ -56,3 +56,13 @@ def take_beat(
         if alert is not None and alert.firing:
             ending.resolve(turn, alert, Reason.HEARTBEAT_BACK)
     return meaning
+
+
+def heard_meanwhile(turn: Turn, place: tuple[str, str], kind: str) -> None:
+    """A sign of life of what the plan leaves out: it counts when the plan has it again."""
+    heart = turn.state.heartbeats.get(place)
+    if heart is None or heart.left_at is None or kind == "start":
+        return
+    heart.last, heart.started, heart.state = turn.now, None, "failed" if kind == "fail" else "up"
+    heart.beats += 1
+    turn.changes.heartbeats[place] = heart

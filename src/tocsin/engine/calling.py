@@ -270,7 +270,8 @@ def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     That a channel may take it later is no reason to wait: nobody knows of the incident until then. What is on the
     console beside it reaches nobody, except in a trial.
     """
-    if row.step != incident.step - (0 if incident.round else 1):
+    under_way = len(incident.steps) if incident.laps and not incident.step else incident.step - 1
+    if row.step != (incident.step if incident.round else under_way):
         return False  # another step was paged since, though perhaps without a row of its own
     pages = [one for one in ledger.rows(turn, row.incident) if one.kind == "page" and one.reason in OF_A_STEP]
     if any(one.id > row.id and one.step != row.step for one in pages):

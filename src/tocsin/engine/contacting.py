@@ -37,28 +37,6 @@ from tocsin.pages.subscription import read_subscription
 BETWEEN_CODES: Duration = 20 * SECOND
 
 
-def declare(turn: Turn) -> None:
-    """Bring the methods that the plan declares in line with the plan in force. They are trusted as they stand."""
-    for person in turn.plan.people.values():
-        wanted = dict(person.declared())
-        theirs = turn.state.contacts_by(person.key)
-        for contact in [one for one in theirs if one.declared]:
-            address = wanted.pop(contact.channel, None)
-            if address is None:
-                methods.drop(turn, contact)
-            elif address != contact.address:
-                contact.address = address
-                _verified(turn, contact)
-        for channel, address in wanted.items():
-            own = next((one for one in theirs if (one.channel, one.address) == (channel, address)), None)
-            contact = own or _new(turn, person.key, channel, address, added_by="plan")
-            contact.declared = True
-            _verified(turn, contact)
-    for name in [name for name in turn.state.contacts_of if name not in turn.plan.people]:
-        for contact in [one for one in turn.state.contacts_by(name) if one.declared]:
-            methods.drop(turn, contact)
-
-
 def add(turn: Turn, command: c.AddContact) -> c.Result:
     """A new method, unverified; a device is verified by its subscription, and one that is known gets its new keys."""
     if command.person not in turn.plan.people:
@@ -80,15 +58,22 @@ def add(turn: Turn, command: c.AddContact) -> c.Result:
         known = _same_device(turn, command.person, address)
         if known is not None:
             known.address, known.label = address, label or known.label
-            _verified(turn, known)
+            verified(turn, known)
             return c.Result(ok=True, id=str(known.id))
-    if any((one.channel, one.address) == (command.channel, address) for one in theirs):
+    same = next((one for one in theirs if (one.channel, one.address) == (command.channel, address)), None)
+    if same is not None and same.left_at is not None:  # the plan left it out: it is theirs, once it is proved
+        same.declared, same.left_at, same.added_by = False, None, command.actor
+        same.label = label or same.label
+        turn.save_contact(same)
+        return c.Result(ok=True, id=str(same.id))
+    if same is not None:
         return refuse("conflict", "This contact method is there already", "address")
-    if len(theirs) >= MOST_CONTACTS:
+    if sum(one.left_at is None for one in theirs) >= MOST_CONTACTS:
         return refuse("conflict", f"A person has at most {MOST_CONTACTS} contact methods: remove one first")
-    contact = _new(turn, command.person, command.channel, address, label, command.actor)
+    contact = new(turn, command.person, command.channel, address, label, command.actor)
     if command.channel == DEVICE:
-        _verified(turn, contact)  # the browser that gave the subscription is the proof
+        verified(turn, contact)  # the browser that gave the subscription is the proof
+        waiting.reachable(turn, contact.person)
     return c.Result(ok=True, id=str(contact.id))
 
 
@@ -110,7 +95,8 @@ def drop_devices(turn: Turn, person: str) -> None:
         methods.drop(turn, contact)
 
 
-def _new(turn: Turn, person: str, channel: str, address: str, label: str = "", added_by: str = "") -> Contact:
+def new(turn: Turn, person: str, channel: str, address: str, label: str = "", added_by: str = "") -> Contact:
+    """One more method of a person, not verified."""
     turn.state.counters.contact += 1
     contact = Contact(
         id=turn.state.counters.contact,
@@ -126,7 +112,8 @@ def _new(turn: Turn, person: str, channel: str, address: str, label: str = "", a
     return contact
 
 
-def _verified(turn: Turn, contact: Contact) -> None:
+def verified(turn: Turn, contact: Contact) -> None:
+    """It is trusted from now on."""
     contact.verified_at = turn.now
     contact.works()
     contact.forget_code()
@@ -140,6 +127,8 @@ def send_code(turn: Turn, command: c.SendCode) -> c.Result:
         return contact
     if contact.state == "verified":
         return refuse("conflict", "This contact method is verified already")
+    if contact.left_at is not None:
+        return refuse("conflict", "The plan left out this contact method: put it there again, or add it as your own")
     if not 16 <= len(command.seed) <= 64 or len(command.hash) != 32:
         return refuse("invalid", "A code needs a random seed and the hash of the code", "seed")
     refused = _ask(turn, contact)
@@ -173,9 +162,10 @@ def verify(turn: Turn, command: c.VerifyContact) -> c.Result:
         turn.save_contact(contact)
         then = f"{left} more {'try' if left == 1 else 'tries'}" if left > 0 else "ask for another code"
         return refuse("invalid", f"This is not the code: {then}", "code")
-    _verified(turn, contact)
+    verified(turn, contact)
     turn.count("contacts", "verified")
-    _tell_owner(turn, contact, "A contact method of yours was added and verified")
+    waiting.reachable(turn, contact.person)
+    tell_owner(turn, contact, "A contact method of yours was added and verified")
     return c.Result(ok=True, id=str(contact.id))
 
 
@@ -197,7 +187,7 @@ def remove(turn: Turn, command: c.RemoveContact) -> c.Result:
     contact = _contact(turn, command.contact)
     if isinstance(contact, c.Result):
         return contact
-    if contact.declared:
+    if contact.declared and contact.left_at is None:
         return refuse("conflict", "The plan declares this contact method: remove it there")
     waits = sorted(turn.state.gathering.get(contact.id, ()))
     methods.drop(turn, contact)
@@ -206,11 +196,11 @@ def remove(turn: Turn, command: c.RemoveContact) -> c.Result:
             row.next_at = turn.now
             paging.due(turn, row)
     if contact.trusted:
-        _tell_owner(turn, contact, "A contact method of yours was removed")
+        tell_owner(turn, contact, "A contact method of yours was removed")
     return c.Result(ok=True, id=str(contact.id))
 
 
-def _tell_owner(turn: Turn, contact: Contact, what: str) -> None:
+def tell_owner(turn: Turn, contact: Contact, what: str) -> None:
     """Say by another method that one was changed: whoever got into an account cannot turn pages away unseen."""
     others = [one for one in methods.able(turn, contact.person) if one.id != contact.id]
     if others:

@@ -10,7 +10,7 @@ from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.hours import is_open, opens
-from tocsin.oncall.imported import Colleague, Imported, Names, rota_covers, shut_by, shut_covers, unnamed
+from tocsin.oncall.imported import Imported, rota_covers, shut_by, shut_covers, unnamed
 from tocsin.oncall.moved import held
 from tocsin.oncall.override import Cover, Override, covers_by_schedule
 from tocsin.oncall.roster import Span, merged
@@ -69,7 +69,7 @@ def _concerned(plan: Plan, calendar: str) -> Set[str]:
 
 def _said(plan: Plan, calendars: Mapping[str, Imported], keys: Set[str]) -> dict[str, tuple[Cover, ...]]:
     """What calendars say of some schedules, by schedule, except who is away."""
-    names = names_of(plan) if any(plan.schedules[key].rotas for key in keys) else None
+    names = plan.in_calendars if any(plan.schedules[key].rotas for key in keys) else None
     rotas: dict[tuple[str, str, int, int | None], list[Cover]] = {}  # many schedules may lie under one calendar
     found: dict[str, tuple[Cover, ...]] = {}
     for key, schedule in plan.schedules.items():
@@ -92,11 +92,6 @@ def _shut_layers(schedule: Schedule, calendars: Mapping[str, Imported]) -> Itera
         closing = (calendars[name] for name in layer.holidays if name in calendars)
         spans = [(start, end) for one in closing for _, start, end in one.spans(layer.timezone)]
         yield from shut_covers(place, merged(sorted(spans)))
-
-
-def names_of(plan: Plan) -> Names:
-    """What entries may call the people of a plan."""
-    return Names(Colleague(one.key, one.name, one.email) for one in plan.people.values())
 
 
 def laid_over(standing: Covers, overrides: dict[int, Override]) -> dict[str, tuple[Cover, ...]]:
@@ -125,7 +120,7 @@ def _away(
 
 def findings(plan: Plan, calendars: Mapping[str, Imported], now: Instant) -> Iterator[tuple[str, str]]:
     """Sources that are away, and entries that name nobody: the schedule, and a sentence."""
-    names = names_of(plan)
+    names = plan.in_calendars
     for key, schedule in plan.schedules.items():
         for rota in (calendars[name] for _, name in schedule.rotas if name in calendars):
             lost = unnamed(rota, names, schedule.timezone, now)
@@ -199,14 +194,20 @@ def read(turn: Turn, told: CalendarRead) -> None:
 
 
 def renew(state: State, plan: Plan) -> None:
-    """The plan changed: what calendars do to schedules is reckoned anew."""
-    state.standing = standing(plan, state.calendars)
-    lay_over(state)
+    """The plan changed: what calendars do to schedules is reckoned anew. A start puts the very same in force again."""
+    if state.stands_by is not plan:
+        state.standing, state.stands_by = standing(plan, state.calendars), plan
+        lay_over(state)
 
 
 def lay_over(state: State) -> None:
-    """Overrides changed: lay them over what calendars say."""
-    state.covers = laid_over(state.standing, state.overrides)
+    """Overrides changed: lay them over what calendars say.
+
+    What lies over a schedule as before stays the very same: by that rosters know what they have drawn up of it.
+    """
+    was = state.covers
+    now = laid_over(state.standing, state.overrides)
+    state.covers = {key: was[key] if was.get(key) == covers else covers for key, covers in now.items()}
 
 
 def forget(turn: Turn) -> None:

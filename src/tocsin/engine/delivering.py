@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.engine import following, ledger, methods, paging, ringing
+from tocsin.engine import following, ledger, methods, paging, ringing, unreached
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.turn import Turn
 from tocsin.kernel.instant import Duration
@@ -70,8 +70,10 @@ def _delivered(turn: Turn, row: Page, outcome: Delivered) -> None:
         return
     if outcome.state == "sent":
         ledger.finish(turn, row, "sent", Reason.POSSIBLE_DUPLICATE if outcome.duplicate else Reason.SENT)
+        unreached.reached(turn, row)
     elif outcome.state == "retry" and row.delivered_at is not None:
         ledger.finish(turn, row, "sent", Reason.SENT)  # its channel did not hear so, its provider says so
+        unreached.reached(turn, row)
     elif outcome.state == "retry" and (newer := ledger.newer(turn, row)):
         row.overtaken_by = newer.id
         ledger.finish(turn, row, "overtaken", Reason.REPLACED)
@@ -120,6 +122,7 @@ def reached(turn: Turn, told: Receipted) -> None:
             turn.count("page_receipts", told.receipt)
             if row.told:
                 ledger.finish(turn, row, "sent", Reason.SENT)  # it needs no other try
+                unreached.reached(turn, row)
             else:
                 turn.save_page(row)
     for row in news if missed is not None else ():

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
-from tocsin.alerts.heartbeats import Heartbeat, next_due
 from tocsin.engine import (
     answering,
     asking,
-    beating,
-    contacting,
     covering,
     deafness,
     deciding,
+    declared,
     delivering,
-    ending,
     handing,
     hearing,
     ledger,
@@ -27,7 +22,6 @@ from tocsin.engine import (
     overriding,
     paging,
     parking,
-    placing,
     releasing,
     rising,
     running,
@@ -35,8 +29,8 @@ from tocsin.engine import (
     starting,
     telling,
     ticking,
-    unheard,
     waiting,
+    watching,
 )
 from tocsin.engine.commands import ASKED, PullTrigger, Result, refuse
 from tocsin.engine.inputs import (
@@ -167,7 +161,7 @@ class Engine:
                     if news:
                         telling.of_idle(turn, f"the calendar {input.name} says so")
                     if not input.error:
-                        waiting.judge_again(turn)
+                        waiting.judge_again(turn, news=news)
                 case Quarantine():
                     self._quarantine(turn, input)
             self._settle(turn)
@@ -261,9 +255,11 @@ class Engine:
             raise EngineFault(kind, str(id), repr(error)) from error
 
     def _change_plan(self, turn: Turn, change: PlanChange, plan: Plan | None) -> list[str]:
-        """Judge by another plan from now on. Says which playbooks are trusted less for it."""
+        """Judge by another plan from now on. Says what it leaves out that was watched, and which
+        playbooks are trusted less for it.
+        """
         assert plan is not None, "a plan change comes with its plan"
-        before = {(s.service, s.name): s for s in self.plan.heartbeats}
+        before = self.plan
         self.plan = turn.plan = plan
         older.complete(turn)  # a start puts a plan in force first, and that asks what pages wait for
         begins = change.paging and not self.state.counters.paging
@@ -275,27 +271,8 @@ class Engine:
         if change.version != self.state.counters.since_written:  # each start puts the same one in force again
             self.state.counters.since_written = change.version
             self.changes.in_force[turn.now] = change.version
-        specs = {(s.service, s.name): s for s in plan.heartbeats}
-        for place in [p for p in self.state.heartbeats if p not in specs]:
-            del self.state.heartbeats[place]
-            self.changes.heartbeats.pop(place, None)
-            self.changes.dropped_heartbeats.add(place)
-        for place, spec in specs.items():
-            heart = self.state.heartbeats.get(place)
-            if heart is None:
-                heart = self.state.heartbeats[place] = Heartbeat(service=spec.service, name=spec.name)
-                self.changes.dropped_heartbeats.discard(place)
-            elif before.get(place) != spec and heart.last is not None and heart.state in ("up", "started"):
-                heart.due = max(next_due(spec, heart.last), turn.now)
-            unheard.declared(turn, spec, heart, anew=before.get(place) not in (None, spec))
-            self.state.timers.set("heartbeat", f"{spec.service}/{spec.name}", heart.due)
-            self.changes.heartbeats[place] = heart
-        for alert in list(self.state.alerts.values()):
-            if alert.firing and alert.reason is Reason.COUNTS_AS_HEARTBEAT:
-                alert.reason = Reason.PLAN_CHANGED
-                placing.place(turn, alert)
-                turn.save_alert(alert)
-        contacting.declare(turn)
+        left = watching.plan_changed(turn, before)
+        left += declared.plan_changed(turn)
         methods.set_up_anew(turn)
         fell = starting.plan_changed(turn)
         looping.declare(turn)
@@ -305,28 +282,13 @@ class Engine:
         telling.of_idle(turn, handing.NEW_PLAN)
         waiting.plan_changed(turn)
         answering.plan_changed(turn)
-        self._end_the_unwatched(turn)
-        for place, spec in specs.items():
-            told = ending.own_alert(turn, spec.service, beating.name_of(spec))
-            if self.state.heartbeats[place].state == "late" and (told is None or not told.firing):
-                ticking.missing(turn, spec, self.state.heartbeats[place])  # an older version let a person end it
+        left += watching.settled(turn)
         if begins:
             for incident in list(self.state.incidents.values()):
                 if incident.state == "triggered":
                     settling.begin_again(turn, incident, Reason.PAGING_ON)
                     rising.weigh_all(turn, incident)
-        return fell
-
-    def _end_the_unwatched(self, turn: Turn) -> None:
-        """Alerts of probes and heartbeats that the plan does not have any more: nothing else could end them."""
-        watched = {("probe", f"{s.service}/{s.name}") for s in turn.plan.probes}
-        watched |= {(ending.OWN, f"heartbeat:{s.service}/{s.name}") for s in turn.plan.heartbeats}
-        for alert in list(self.state.alerts.values()):
-            ours = alert.source == "probe" or (
-                alert.source == ending.OWN and alert.labels["alertname"] == beating.MISSING
-            )
-            if alert.firing and ours and (alert.source, alert.key) not in watched:
-                ending.resolve(turn, alert, Reason.PLAN_CHANGED)
+        return [*watching.few(left), *fell]
 
     def _deaf(self, turn: Turn, deaf: Deaf) -> None:
         """Absence in a time when nothing could be heard proves nothing: what concludes from it is moved.
@@ -357,7 +319,7 @@ class Engine:
                     incident.paused_until = incident.clear_at
                 turn.save_incident(incident)
             if incident.snoozed is not None and incident.snoozed.over_at is not None:
-                incident.snoozed = replace(incident.snoozed, over_at=incident.snoozed.over_at + moved)
+                incident.snoozed.over_at += moved
                 turn.save_incident(incident)
         looping.deafened(turn, lambda since: moved if since >= before else length)
         older.complete(turn)  # a start says first that nothing could be heard, and that asks what pages wait for

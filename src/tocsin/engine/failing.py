@@ -5,7 +5,7 @@ Tied, its room shows what the run did, and whoever was called has it go on from 
 
 from __future__ import annotations
 
-from tocsin.engine import answering, ending, hearing
+from tocsin.engine import answering, ending, hearing, midst
 from tocsin.engine.turn import Turn
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.run import Run
@@ -39,6 +39,7 @@ def tell(turn: Turn, run: Run, why: str) -> None:
     conclusion, *rest = answering.found(run, f"{run.playbook} could not finish: {why}")
     answering.note(incident, conclusion, *answering.changed_nothing(turn, run, incident), *rest)
     answering.call_first(turn, run, incident)
+    midst.tell(turn, run)
     turn.save_incident(incident)
 
 

@@ -11,10 +11,9 @@ from functools import cache
 from itertools import chain, takewhile
 
 from tocsin.access.actors import called, same
-from tocsin.engine import about, apart
+from tocsin.engine import about, apart, midst
 from tocsin.engine.standings import incident_of
 from tocsin.engine.turn import SYSTEM, Turn
-from tocsin.engine.wanted import key_of
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
@@ -123,7 +122,7 @@ def situation(
         broken=broken(turn, manifest, run),
         unwell=health or unwell(turn, run.service, run.number, run.incident, hoping),
         now=turn.now,
-        midst=left_in_midst(turn) if blast else {},
+        midst=midst.counted(turn) if blast else {},
         watched=_watched(turn, run, hoping) if rests else None,
         continues=run.continues if run.from_step else 0,
         lives=run.live and run.number in state.runs,
@@ -135,42 +134,6 @@ def _watched(turn: Turn, run: Run, hoping: Set[str]) -> Instant | None:
     """When a change of the same playbook was verified last on what a run would work on, and is still watched."""
     those = (one for one in beside(turn, run, hoping) if one.state == "watching" and one.changed)
     return max((one.verified_at or 0 for one in those if one.playbook == run.playbook), default=None)
-
-
-def left_in_midst(turn: Turn) -> dict[str, int]:
-    """The locks of targets that were left in the midst of a change, and the run that left each so: until its incident
-    is over, or a person has gone on there.
-    """
-    found: dict[str, int] = {}
-    for number in sorted(turn.state.in_midst):
-        run = turn.state.runs[number]
-        if _stands(turn, run):
-            found |= dict.fromkeys(turn.plan.bindings.alike(run.locks), number)
-    return found
-
-
-def in_doubt(turn: Turn, run: Run) -> Run | None:
-    """The run that left something of the same incident, or of whichever the same system, in the midst of a change: the
-    newest of them.
-    """
-    locks = frozenset(turn.plan.bindings.alike(run.locks))
-    others = (turn.state.runs[number] for number in sorted(turn.state.in_midst, reverse=True))
-    near = (one for one in others if one.incident == run.incident or not locks.isdisjoint(one.locks))
-    return next((one for one in near if one.incident and _stands(turn, one)), None)
-
-
-def _stands(turn: Turn, run: Run) -> bool:
-    """Whether what a run came to is the last there is of it in this opening of its incident, which is open, and nobody
-    has begun another by hand there since.
-    """
-    incident = incident_of(turn, run)
-    if incident is None or not incident.open:
-        return False
-    work = incident.works.get(key_of(run.playbook, run.targets.values()))
-    if run.number not in (incident.run, work.run if work is not None else 0):
-        return False
-    newer = newest_begun(map(turn.state.remembered.on, turn.plan.bindings.alike(run.locks)))
-    return not any(one.by_hand for one in takewhile(lambda one: one.number > run.number, newer))
 
 
 def guarded_now(turn: Turn, run: Run, manifest: Manifest) -> Blocked | None:

@@ -12,8 +12,8 @@ from tocsin.alerts.alert import Alert
 from tocsin.alerts.merge import Span, merge
 from tocsin.catalog.services import INBOX
 from tocsin.engine import deafness, placing, settling
-from tocsin.engine.beating import MISSING, beat_by, heartbeat_of, name_of, take_beat
-from tocsin.engine.ending import OWN, resolve
+from tocsin.engine.beating import MISSING, beat_by, heard_meanwhile, heartbeat_of, name_of, take_beat
+from tocsin.engine.ending import OWN, own_alert, resolve
 from tocsin.engine.placing import MOST_LINES, has_room, quiet_of, take_in
 from tocsin.engine.records import HeardChange
 from tocsin.engine.rising import above, weigh
@@ -31,6 +31,10 @@ from tocsin.kernel.reason import Reason
 from tocsin.silences.silence import matching
 
 MOST_ACTIVE = 50_000
+MOST_FOLDED = 10
+"""So many of what was folded are named, the last first, with so much of the title of each:"""
+LONGEST_FOLDED = 120
+FOLDED = "came beyond that, and are judged only when they are sent again: events and PagerDuty's are sent once"
 """More active alerts than this on one key are folded into one alert that pages."""
 NEAREST_MOVING: Duration = MINUTE
 """An end nearer than this is taken to the letter each time it is said.
@@ -262,7 +266,7 @@ def _first(
 ) -> None:
     state = turn.state
     if state.active_by_key.get(key_id, 0) >= MOST_ACTIVE and source != OWN:
-        _flooded(turn, origin, key_id)
+        _flooded(turn, origin, key_id, event)
         return
     routed = turn.plan.router.route(origin, event.key, event.labels, event.severity)
     state.counters.alert += 1
@@ -385,6 +389,7 @@ def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
     spec = next((s for s in turn.plan.heartbeats if s.service == origin and (s.name == name or not name)), None)
     if spec is None:
         turn.count("events", Reason.UNKNOWN_KEY)
+        heard_meanwhile(turn, (origin, name), beat.kind)
         title = f"A heartbeat came for {origin} that the plan does not define"
         own_event(turn, origin, f"heartbeat:{origin}/{name}", title, "warning", {"heartbeat": name})
         return
@@ -432,16 +437,30 @@ def own_event(
     _hear_event(turn, turn.state.known_of(OWN, service), OWN, service, 0, event)
 
 
-def _flooded(turn: Turn, origin: str, key_id: int) -> None:
+def _flooded(turn: Turn, origin: str, key_id: int, event: Event) -> None:
+    """Fold an event of a key with too many alerts into one alert, which says how many came and what the last said."""
     turn.count("events", Reason.KEY_FLOODED)
+    service = INBOX if origin not in turn.plan.services else origin
+    there = own_alert(turn, service, f"flood:{key_id}")
+    before = there.annotations if there is not None and there.firing else {}
+    routed = turn.plan.router.route(origin, event.key, event.labels, event.severity)
+    times = int(before.get("folded", "0")) + 1
+    title = " ".join(event.title.split())[:LONGEST_FOLDED]
+    lines = [f"{routed.severity.upper()} {routed.service}: {title}", *before.get("last folded", "").splitlines()]
+    last = "\n".join(filter(None, lines[:MOST_FOLDED]))
     key = turn.state.keys.get(key_id)
     name = key.name or key.hint if key else str(key_id)
     own_event(
         turn,
-        INBOX if origin not in turn.plan.services else origin,
+        service,
         f"flood:{key_id}",
         f"More than {MOST_ACTIVE:,} active alerts came with key {name}; the rest are folded here",
         "critical",
         {"key": str(key_id)},
+        annotations={
+            "description": f"{times:,} {'event' if times == 1 else 'events'} that fired {FOLDED}",
+            "folded": str(times),
+            "last folded": last,
+        },
         name="KeyFlooded",
     )

@@ -17,7 +17,7 @@ def declare(turn: Turn) -> None:
     """The plan changed: channels it names are tried, the first time at once; of others nothing is awaited any more."""
     loops, specs = turn.state.counters.loops, _specs(turn)
     for channel in [name for name in loops if name not in specs]:
-        _ended(turn, loops.pop(channel), Reason.PLAN_CHANGED)
+        _ended(turn, loops.pop(channel), Reason.LEFT_THE_PLAN)
     for channel, spec in specs.items():
         loop = loops.get(channel)
         if loop is None or loop.address != spec.address:

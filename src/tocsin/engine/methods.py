@@ -97,7 +97,7 @@ def follows(turn: Turn, row: Page) -> bool:
         turn.state.calls.forget(row)  # it waits, or rings, for another number from now on
         row.address = contact.address
         turn.save_page(row)
-    return contact is not None and contact.address == row.address
+    return contact is not None and contact.address == row.address and contact.left_at is None
 
 
 def set_up_anew(turn: Turn) -> None:

@@ -110,7 +110,7 @@ def ask_cover(turn: Turn, command: c.AskCover) -> c.Result:
 def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
     """The other agrees to a swap or declines it; anybody on the schedule takes a cover request."""
     found = turn.state.overrides.get(command.id)
-    if found is None:
+    if found is None or not found.live(turn.now):
         return _gone(turn, command.id)
     if not command.person:
         return _refuse("forbidden", "Only people of the plan answer, and you are none of them")
@@ -118,8 +118,6 @@ def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
         return _refuse("conflict", f"Override {found.id} asks nobody: it counts already")
     if found.agreed_at is not None:
         return _refuse("conflict", f"{_named(found)} was answered already")
-    if found.state(turn.now) != "asked":  # it is closed with the next tick
-        return _gone(turn, command.id)
     if found.kind == "swap" and command.person != found.person:
         return _refuse("forbidden", f"Only {found.person} can answer this swap")
     if found.kind == "cover":
@@ -150,11 +148,13 @@ def answer(turn: Turn, command: c.AnswerOverride) -> c.Result:
 def cancel(turn: Turn, command: c.CancelOverride) -> c.Result:
     """Take back what is asked for, or end what is in force: from now on the plan counts again."""
     found = turn.state.overrides.get(command.id)
-    if found is None:
+    if found is None or not found.live(turn.now):
         return _gone(turn, command.id)
     before = telling.covers_of(turn, found.schedule)
     found.cancelled_at = turn.now
-    done = _drop(turn, found, Reason.OVERRIDE_CANCELLED)
+    over = [one for one in _of(turn, found.schedule) if not one.live(turn.now)]
+    kept = found.covers() and len(over) <= MOST_LIVE  # made and taken back again and again, they do not fill the memory
+    done = (_keep if kept else _drop)(turn, found, Reason.OVERRIDE_CANCELLED)
     told = telling.change(turn, found, before, Reason.OVERRIDE_CANCELLED, "cancelled", command.actor)
     if found.agreed_at is None:
         gone = "Taken back, nobody is wanted any more"
@@ -170,11 +170,18 @@ def ring(turn: Turn, override: Override) -> None:
     override.judged_at = turn.now
     turn.changes.overrides[override.id] = override
     waiting.judge_again(turn)
+    if not override.live(turn.now):
+        turn.count("overrides", Reason.OVERRIDE_OVER)
     turn.state.timers.set("override", override.id, override.due())
 
 
 def close(turn: Turn, override: Override) -> None:
-    """An override is over, or nobody answered in time: the store keeps it."""
+    """An override is over for long, or nobody answered in time: the store keeps it."""
+    if override.agreed_at is not None and not override.live(turn.now):  # it was said when it ended
+        del turn.state.overrides[override.id]
+        turn.changes.overrides[override.id] = override
+        covering.lay_over(turn.state)
+        return
     _drop(turn, override, Reason.OVERRIDE_OVER)
     if override.agreed_at is None:
         askers = (override.instead_of, person_of(override.asked_by)) if override.kind == "cover" else ()
@@ -195,9 +202,13 @@ def _refused(
         return _refuse("invalid", "It lasts a year at most, and ends within two", f"{prefix}ends_at")
     if len(reason) > LONGEST_REASON:
         return _refuse("invalid", f"A reason has at most {LONGEST_REASON:,} characters", "reason")
-    if sum(one.schedule == schedule for one in turn.state.overrides.values()) >= MOST_LIVE:
+    if sum(one.live(turn.now) for one in _of(turn, schedule)) >= MOST_LIVE:
         return _refuse("conflict", f"{schedule} has {MOST_LIVE} overrides already: cancel some")
     return None
+
+
+def _of(turn: Turn, schedule: str) -> list[Override]:
+    return [one for one in turn.state.overrides.values() if one.schedule == schedule]
 
 
 def _has(turn: Turn, schedule: str, person: str, start: Instant, end: Instant) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.catalog.people import Person
-from tocsin.engine import anew, announcing, calling, helping, holding, ledger, methods
+from tocsin.engine import anew, announcing, calling, helping, holding, ledger, methods, unreached
 from tocsin.engine.intending import BY_NAME, About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
-from tocsin.escalation.decide import AFTER_THE_LAST
+from tocsin.escalation.decide import AFTER_THE_LAST, Call
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import SECOND, Instant, say_duration
 from tocsin.kernel.reason import Reason
@@ -57,6 +57,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     if call.skipped:
         _stand_in(turn, incident, call.at_step)
     turn.save_incident(incident)
+    unreached.look(turn, incident)
     return True
 
 
@@ -222,11 +223,12 @@ def withdraw(
 ) -> None:
     """Nobody needs to be paged any more (or that person does not): what has not left is overtaken.
 
-    Where paging only rests for a while, nothing is withdrawn: see ``paused``.
+    Where paging only rests for a while, nothing is withdrawn: see ``paused``. Nor is what ``helping.outlasts`` that.
     """
     for row in ledger.rows(turn, incident.number):
         kind = "help" if row.reason is Reason.HELP_UNANSWERED else row.kind  # who waits for that still does
-        if row.state == "intended" and kind in kinds and person in ("", row.person):
+        meant = kind in kinds and person in ("", row.person)
+        if row.state == "intended" and meant and not helping.outlasts(row, incident):
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
 
 
@@ -278,6 +280,8 @@ def due(turn: Turn, row: Page) -> None:
     if pause is not None:
         hold(turn, row, *pause)
         return
+    if _relieved(turn, row):
+        return
     quiet = _quiet(turn, row)
     if quiet is not None:
         hold(turn, row, Reason.QUIET_HOURS, quiet)
@@ -299,7 +303,8 @@ def due(turn: Turn, row: Page) -> None:
         elif row.attempts and row.bundle:  # what went as one message is tried again as one
             those = ledger.together(turn, turn.state.pages.get(row.bundle, row))
             again = [one for one in those if one.refused and one.handed_at is None]
-            together = [one for one in again if paused(turn, one) is None] or [row]
+            rest = [one for one in again if one is not row and paused(turn, one) is None]
+            together = [row, *(one for one in rest if not _relieved(turn, one))]
         elif not row.attempts:
             until = _bundled(turn, row, contact)
             if until is not None:
@@ -318,6 +323,37 @@ def paused(turn: Turn, row: Page) -> tuple[Reason, Instant] | None:
     if row.kind not in PAUSED or incident is None or incident.state != "triggered" or incident.paused is None:
         return None
     return incident.paused, max(incident.paused_until or turn.now, turn.now + SECOND)
+
+
+def _relieved(turn: Turn, row: Page) -> bool:
+    """Whether a step's page, which nothing has taken so far, is to somebody whose shift is over, and who is on call now
+    has their place: then that is its end, and these are paged.
+    """
+    incident = turn.state.incidents.get(row.incident)
+    if not row.refused or row.reason not in calling.OF_A_STEP or incident is None or row.step >= len(incident.steps):
+        return False
+    step, rows = incident.steps[row.step], ledger.rows(turn, incident.number)
+    there = calling.behind(turn, incident, step.targets)
+    meant = {one.key for one in turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)}
+    if not there or row.person not in meant or any(one.person.key == row.person for one in there):
+        return False
+    theirs = ledger.of_round(turn, row)
+    if any(one.left for one in theirs):
+        return False  # they were paged while it was their shift
+    for one in theirs:
+        if one.state == "intended" and one.step == row.step:
+            ledger.finish(turn, one, "overtaken", Reason.RELIEVED)
+    call = Call(step.targets, row.step, Reason.STEP_DUE, incident.step, incident.round, incident.laps, turn.now)
+    reached = calling.whom(turn, incident, call)
+    paged = {one.person for one in rows if one.kind == "page" and (one.refused or one.may_reach)}
+    people = [one.person for one in reached if one.person.key not in paged]
+    who, instead = turn.plan.names.get(row.person, row.person), announcing.listed(people)
+    what = f"The shift of {who} ended before a page could leave{f': paging {instead}' if people else ''}"
+    turn.enter(incident.number, what, Reason.RELIEVED, page=str(row.id))
+    calling.takes_turn(turn, incident, call, [one for one in reached if one.person in people])
+    for person in people:
+        page(turn, incident, person, Reason.STEP_DUE, row.step)
+    return True
 
 
 def _bundled(turn: Turn, row: Page, contact: Contact) -> Instant | None:
@@ -477,15 +513,22 @@ def next_method(turn: Turn, row: Page) -> None:
     if incident is None or (incident.next_at is None and incident.resume_at is None) or row.waiting:
         return
     asked = calling.of_a_step(turn, row)
-    if asked is None or asked.step >= len(incident.steps) or row.rang:
-        return
-    if calling.reached_nobody(turn, incident, asked):
-        what = f"{announcing.numbered(incident, asked.step)} reached nobody"
+    if asked is not None and not row.rang and calling.reached_nobody(turn, incident, asked):
+        _falls_through(turn, incident, row, asked.step)
+    unreached.look(turn, incident)
+
+
+def _falls_through(turn: Turn, incident: Incident, row: Page, step: int) -> None:
+    """A step reached nobody, as was seen by the refusal of a page: the next one is paged at once."""
+    last = step >= len(incident.steps)
+    if not last or row.state != "failed" or row.attempts <= 1:  # of the last resort it was said at the first refusal
+        what = f"{announcing.numbered(incident, step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
-        incident.step, incident.round = (asked.step + 1, 0)
+    if not last:
+        incident.step, incident.round = (step + 1, 0)
         if incident.paused is not None:
             incident.resume_at = turn.now
             turn.save_incident(incident)
         # A channel that is down may come back: then the next step is enough meanwhile.
         if (incident.paused is not None or escalate_now(turn, incident)) and row.state == "failed":
-            _stand_in(turn, incident, asked.step)
+            _stand_in(turn, incident, step)

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from tocsin.access.actors import called, same
 from tocsin.access.credentials import may
-from tocsin.engine import about, answering, commands, guarding, holding, queuing, running, settling, standings
+from tocsin.engine import about, answering, commands, guarding, holding, midst, queuing, running, settling, standings
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
@@ -155,6 +155,7 @@ def _claim(turn: Turn, run: Run, actor: str) -> None:
             turn.save_run(older)
     run.taken_by, run.taken_until = actor, turn.now + TAKEN_FOR
     turn.save_run(run)
+    midst.goes_on(turn, run, actor)
 
 
 def give_back(turn: Turn, command: commands.GiveBackRun) -> Result:
@@ -162,8 +163,10 @@ def give_back(turn: Turn, command: commands.GiveBackRun) -> Result:
     run = standings.known(turn, command.run)
     if isinstance(run, Result):
         return run
-    if run.taken_until is None or run.taken_until <= turn.now:
-        return commands.refuse("conflict", f"Nobody has taken over run {run.number}")
+    taken = run.taken_until is not None and run.taken_until > turn.now
+    if not taken and not midst.given_back(turn, run, command.actor):
+        why = f"Nobody has taken over run {run.number}, and it left nothing in the midst of a change"
+        return commands.refuse("conflict", why)
     run.taken_until = None
     turn.save_run(run)
     incident = standings.incident_of(turn, run)

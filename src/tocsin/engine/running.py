@@ -14,6 +14,7 @@ from tocsin.engine import (
     failing,
     guarding,
     holding,
+    midst,
     queuing,
     standings,
     telling_targets,
@@ -205,26 +206,19 @@ def _may_not_fix(turn: Turn, run: Run, began: Began) -> Result | None:
         or guarding.silenced(turn, run)
         or (None if run.by_hand or run.approved_by else guarding.person_at(turn, run))
         or guarding.guarded_now(turn, run, manifest)
-        or _in_doubt(run, began)
+        or _in_doubt(turn, run, began)
     )
     if no is not None:
         return _blocked(turn, run, would, no)
-    if not run.allowed(began) and (run.rung == "ask" or _beside_doubt(turn, run)):
+    if run.allowed(began):
+        return None
+    left = midst.asks_because(turn, run)
+    if left or run.rung == "ask":
         if over and not run.unproven:
             return _asks_nobody(turn, run, f"May it do {would}?")
-        return asking.permission(turn, run, began, would, manifest)
+        default = asking.NO if left else manifest.trust.default
+        return asking.permission(turn, run, began, would, manifest, default)
     return None
-
-
-def _beside_doubt(turn: Turn, run: Run) -> bool:
-    """Whether code would change more while something of the incident was left in the midst of a change, which may be
-    what the change itself did: then it asks, whatever it is trusted with.
-    """
-    other = None if run.by_hand else guarding.in_doubt(turn, run)
-    if other is not None:
-        where = " and ".join(other.targets.values()) or other.service
-        run.find(f"It asks because run {other.number} left {where} in the midst of a change that nothing verified")
-    return other is not None
 
 
 def _asks_nobody(turn: Turn, run: Run, question: str) -> Result:
@@ -238,11 +232,17 @@ def _asks_nobody(turn: Turn, run: Run, question: str) -> Result:
     return STOP
 
 
-def _in_doubt(run: Run, began: Began) -> Blocked | None:
+def _in_doubt(turn: Turn, run: Run, began: Began) -> Blocked | None:
     """Whether an earlier run may have done this very fix, and nothing can tell. Of one with a probe that is asked."""
-    if began.idempotent or began.probe or began.identity not in run.wary:
+    if began.idempotent or began.probe:
         return None
-    return Blocked(Reason.HANDED_OVER, "an earlier run may have done it already, and doing it twice may do harm")
+    left = midst.may_have_done(turn, run, began.identity)
+    if left is not None:
+        run.find(midst.how_to_end(left))
+    elif not run.continues or began.identity not in run.wary:
+        return None
+    which = f"run {left.number}" if left is not None else "an earlier run"
+    return Blocked(Reason.HANDED_OVER, f"{which} may have done it already, and doing it twice may do harm")
 
 
 def _would(turn: Turn, run: Run, began: Began, would: str, incident: Incident | None) -> Result:
@@ -304,6 +304,7 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
         _line(turn, run, ended.ordinal, step.sentence)
     if ended.verb == "verify" and ended.ok:
         run.unproven, run.verified_at = False, turn.now
+        midst.held(turn, run)
     turn.save_run(run)
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
@@ -406,8 +407,9 @@ def _hands_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_O
 def ring(turn: Turn, run: Run) -> None:
     """Time has come for a run."""
     if run.state == "ended":
-        turn.state.forget_run(run)
-        turn.changes.runs[run.number] = run
+        if not midst.keeps(turn, run):
+            turn.state.forget_run(run)
+            turn.changes.runs[run.number] = run
     elif run.state == "asking":
         _late_answer(turn, run)
     elif run.state == "watching":

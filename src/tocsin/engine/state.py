@@ -44,6 +44,8 @@ AFTER_DEAFNESS = 5 * MINUTE
 """Monitors get this long to speak again before absence counts."""
 MOST_DEAF = 20
 """So many of the last times in which nothing could be heard are remembered."""
+LEFT_OUT_KEPT = 7 * DAY
+"""So long is kept what a plan leaves out, as it was, should it come back."""
 REMEMBER_RESOLVED = 15 * MINUTE
 """A resolved alert stays in memory this long, so that a repetition under way still finds it."""
 RESULTS_KEPT = DAY
@@ -232,6 +234,8 @@ class State:
         self.calendars: dict[str, Imported] = {}
         self.standing: dict[str, tuple[Cover, ...]] = {}
         """What calendars do to schedules, under the overrides. Reckoned from them and the plan."""
+        self.stands_by: object = None
+        """The plan it was reckoned by."""
         self.results: dict[str, Kept] = {}
         self.contacts: dict[int, Contact] = {}
         self.contacts_of: dict[str, dict[int, Contact]] = {}
@@ -287,7 +291,8 @@ class State:
             self.timers.set("silence", silence.id, self.due_of("silence", silence.id))
         for heart in loaded.heartbeats:
             self.heartbeats[heart.service, heart.name] = heart
-            self.timers.set("heartbeat", f"{heart.service}/{heart.name}", heart.due)
+            called = f"{heart.service}/{heart.name}"
+            self.timers.set("heartbeat", called, self.due_of("heartbeat", called))
         for key in loaded.keys:
             self.keys[key.id] = self.keys_by_hash[key.hash] = key
         for user in loaded.users:
@@ -400,7 +405,7 @@ class State:
             case "heartbeat":
                 service, _, name = str(id).partition("/")
                 heart = self.heartbeats.get((service, name))
-                return heart.due if heart and heart.state != "late" else None
+                return heart.due if heart and heart.state != "late" and heart.left_at is None else None
             case "loop":
                 loop = self.counters.loops.get(str(id))
                 return loop.due() if loop else None

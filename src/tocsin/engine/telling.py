@@ -151,7 +151,7 @@ def of_idle(turn: Turn, why: str) -> None:
     found = {one.id: sentence for one, sentence in covering.idle(plan, state.overrides, state.covers, turn.now)}
     for one in list(state.overrides.values()):
         sentence = found.get(one.id, "")
-        if one.agreed_at is None or one.told_idle == bool(sentence) or handing.awaits(turn, one.schedule):
+        if one.state(turn.now) != "agreed" or one.told_idle == bool(sentence) or handing.awaits(turn, one.schedule):
             continue
         one.told_idle = bool(sentence)
         turn.changes.overrides[one.id] = one

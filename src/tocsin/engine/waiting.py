@@ -1,4 +1,6 @@
-"""Incidents of low urgency that wait for hours or a morning: judged again when what they wait for may have changed."""
+"""Incidents that wait, of low urgency for hours or a morning, or for another try because nobody was reached: judged
+again when what they wait for may have changed.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,34 @@ from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
 
 
-def judge_again(turn: Turn) -> None:
+def judge_again(turn: Turn, *, news: bool = True) -> None:
     """A calendar was read, somebody took another's place, or quiet hours are others: what would wait otherwise now is
     asked anew before the turn ends, and what is paused when it goes on. Others wait on, and nothing is written of them.
+
+    ``news``: whether anybody may be reached who was not before. What reached nobody is tried again then.
     """
     known: dict[Hashable, tuple[Instant, Reason] | None] = {}
     for incident in _waiting(turn):
+        if incident.waits is Reason.REACHED_NOBODY:
+            if news:
+                rising.wait_no_longer(turn, incident)
+            continue
         alike = _alike(incident)  # a hundred thousand may wait, and those alike wait alike
         if alike not in known:
             known[alike] = calling.waits(turn, incident)
         if incident.paused is not None or known[alike] != (incident.next_at, incident.waits):
+            rising.wait_no_longer(turn, incident)
+
+
+def reachable(turn: Turn, person: str) -> None:
+    """Somebody has a method that works: what reached nobody, and pages them, is tried again before the turn ends."""
+    plan, covers = turn.plan, turn.state.covers
+    for incident in _waiting(turn):
+        if incident.waits is not Reason.REACHED_NOBODY:
+            continue
+        targets = (target for step in incident.steps for target in step.targets)
+        asked = (*targets, *plan.last_resort, *plan.stand_ins(incident.service))
+        if any(one.key == person for one in plan.people_of(asked, turn.now, covers)):
             rising.wait_no_longer(turn, incident)
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from tocsin.engine import guarding, standings
+from tocsin.engine import guarding, midst, standings
 from tocsin.engine.state import Changes, State
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.kernel.instant import Instant
@@ -115,7 +115,8 @@ def _of(turn: Turn, manifest: Manifest, service: str, wanted: Mapping[str, str],
 
 def _weighed(turn: Turn, manifest: Manifest, run: Run, health: Unwell | None = None) -> Weighed:
     at = guarding.situation(turn, manifest, run, thorough=True, health=health)
-    left = (_lock(turn, run), _person(turn, run), *guards.left(at), *_targets(turn, manifest, run))
+    there = (*_targets(turn, manifest, run), *midst.shown(turn, run))
+    left = (_lock(turn, run), _person(turn, run), *guards.left(at), *there)
     return Weighed(targets=run.targets, left=left, no=next((one.no for one in left if one.no), ""))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from tocsin.alerts.heartbeats import STANDS
 from tocsin.engine.covering import idle, laid_over, standing
 from tocsin.faces.disk import Files, Look, OnDisk
 from tocsin.faces.faces import Faces
@@ -22,6 +23,7 @@ from tocsin.plan.model import Plan
 from tocsin.plan.previewing import Preview, Side, TooManyTurns, bounded, preview, side
 from tocsin.playbooks.manifest import FOLDER, MADE
 
+MOST_LEFT_OUT: Final = 20
 LOOKS_EVERY: Final[Duration] = 5 * SECOND
 """So old what is known of the plan folder may be."""
 
@@ -31,6 +33,7 @@ class Seen(NamedTuple):
 
     ``unreached``: people who would be on call longer and whom nothing but the console reaches. ``idle``: overrides that
     would take nobody's place any more, as sentences. ``unread``: calendars that are read only once it is in force.
+    ``left_out``: heartbeats that were heard so far, and that nothing would judge any more, as sentences.
     """
 
     preview: Preview
@@ -39,6 +42,7 @@ class Seen(NamedTuple):
     unreached: tuple[str, ...]
     idle: tuple[str, ...]
     unread: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 async def look(faces: Faces) -> Look:
@@ -121,6 +125,7 @@ def _compared(faces: Faces, files: Files) -> Seen:
         unreached=tuple(_unreached(faces, found, after.plan)),
         idle=tuple(_idle(before, after, overrides, now)),
         unread=tuple(_unread(faces, before.plan, after.plan)),
+        left_out=tuple(_left_out(faces, after.plan)),
     )
 
 
@@ -157,3 +162,16 @@ def _unread(faces: Faces, before: Plan | None, after: Plan | None) -> list[str]:
     was = before.calendars if before is not None else {}
     new = after.calendars if after is not None else {}
     return [name for name, one in new.items() if name not in known or (name in was and was[name].url != one.url)]
+
+
+def _left_out(faces: Faces, after: Plan | None) -> list[str]:
+    if after is None:
+        return []
+    kept = {(spec.service, spec.name) for spec in after.heartbeats}
+    gone = [one for one in faces.reads.heartbeats() if one.state != "new" and (one.service, one.name) not in kept]
+    more = [f"And so would {len(gone) - MOST_LEFT_OUT} more"] if len(gone) > MOST_LEFT_OUT else []
+    named = gone[:MOST_LEFT_OUT]
+    return [
+        *(f"The heartbeat {one.service}/{one.name}, {STANDS[one.state]}, would be judged no more" for one in named),
+        *more,
+    ]

@@ -221,7 +221,7 @@ def _quiet(incident: Incident) -> bool:
         not incident.open
         or incident.state == "acknowledged"
         or incident.paused is not None
-        or incident.waits is not None
+        or incident.waits not in (None, Reason.REACHED_NOBODY)
     )
 
 
@@ -285,6 +285,9 @@ def _escalating(incident: Incident, pages: list[Page], paging: bool) -> Sentence
     unreached = unreached_since(pages)
     if not paging:
         text, reason = f"Nobody is paged; {step} would be next", Reason.PAGING_OFF
+    elif incident.waits is Reason.REACHED_NOBODY:
+        at = unreached or at
+        text, reason = "Nobody was reached; paging begins again from the first step", Reason.REACHED_NOBODY
     elif incident.waits is not None:
         text, reason = f"Nobody is paged at the moment; step {incident.step + 1} is next", incident.waits
     elif unreached is not None:

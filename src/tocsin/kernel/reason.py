@@ -22,6 +22,7 @@ class Reason(StrEnum):
     HEARTBEAT_LATE = "heartbeat_late"
     HEARTBEAT_FAILED = "heartbeat_failed"
     HEARTBEAT_BACK = "heartbeat_back"
+    LEFT_THE_PLAN = "left_the_plan"
     STALE = "stale"
 
     # routing and grouping
@@ -79,6 +80,7 @@ class Reason(StrEnum):
     RUN_REPEATED = "run_repeated"
     RUN_TAKEN_OVER = "run_taken_over"
     RUN_GIVEN_BACK = "run_given_back"
+    LEFT_IN_MIDST = "left_in_midst"
     SHADOW_ASKED = "shadow_asked"
     SHADOW_AGREED = "shadow_agreed"
     SHADOW_DIFFERED = "shadow_differed"
@@ -109,6 +111,8 @@ class Reason(StrEnum):
     CLOSED_HOURS = "closed_hours"
     WAITING_FOR_ANSWER = "waiting_for_answer"
     NOBODY_REACHABLE = "nobody_reachable"
+    REACHED_NOBODY = "reached_nobody"
+    RELIEVED = "relieved"
     ESCALATION_EXHAUSTED = "escalation_exhausted"
     LAST_RESORT = "last_resort"
     SENT = "sent"
@@ -182,6 +186,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.HEARTBEAT_LATE: "no sign of life came within its period and grace",
     Reason.HEARTBEAT_FAILED: "the job reported a failure",
     Reason.HEARTBEAT_BACK: "a sign of life came again",
+    Reason.LEFT_THE_PLAN: "the plan has what was watched no more, so nothing looks whether it is well",
     Reason.STALE: "it has fired for a day without a new word",
     Reason.ROUTE_MATCHED: "a route of the plan matched its labels",
     Reason.KEY_SERVICE: "it was sent for this service, by its key or by name",
@@ -231,6 +236,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.RUN_REPEATED: "a person had a run repeated",
     Reason.RUN_TAKEN_OVER: "a person works on the run's targets by hand, and code changes nothing there",
     Reason.RUN_GIVEN_BACK: "a person gave the run's targets back to code",
+    Reason.LEFT_IN_MIDST: "code left a system in the midst of a change, and asks before it changes it again",
     Reason.SHADOW_ASKED: "a person is asked whether they did what a playbook that only watched would have done",
     Reason.SHADOW_AGREED: "a person did what a playbook that only watched would have done",
     Reason.SHADOW_DIFFERED: "a person did something else than a playbook that only watched would have done",
@@ -259,6 +265,8 @@ EXPLAINED: dict[Reason, str] = {
     Reason.STILL_WAITS: "the step was due, and the page before it to the same person still waits to leave",
     Reason.WAITING_FOR_ANSWER: "someone was paged and has time to answer",
     Reason.NOBODY_REACHABLE: "this step can reach nobody, so the next one follows at once",
+    Reason.REACHED_NOBODY: "everybody was paged and nobody was reached, so paging begins again soon",
+    Reason.RELIEVED: "the shift ended before it could leave, and somebody else is on call now",
     Reason.ESCALATION_EXHAUSTED: "every step has been paged and nobody answered",
     Reason.LAST_RESORT: "nobody else could be reached",
     Reason.SENT: "the channel took it",

@@ -102,6 +102,10 @@ class Colleague(Struct, frozen=True):
     email: str
 
 
+MOST_KNOWN = 100_000
+"""So many entries are remembered with whom they are about."""
+
+
 class Names:
     """What entries may call people, looked up rather than searched for: a plan may have thousands."""
 
@@ -131,6 +135,8 @@ class Names:
         """
         asked = busy.text, busy.emails, busy.declined
         if asked not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
             self._known[asked] = self._find(busy)
         return self._known[asked]
 

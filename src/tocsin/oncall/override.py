@@ -12,9 +12,11 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from tocsin.kernel.instant import Instant
+from tocsin.kernel.instant import DAY, Duration, Instant
 
 Kind = Literal["override", "swap", "cover"]
+REMEMBERED: Duration = 7 * DAY
+"""So long what is over is still known: who had a turn then is asked by the escalations that began in it."""
 
 
 class Cover(NamedTuple):
@@ -90,9 +92,17 @@ class Override(Struct, kw_only=True, omit_defaults=True):
         return max(self.ends_at, self.back[1]) if self.back else self.ends_at
 
     @property
+    def over_at(self) -> Instant:
+        """When it ends: with its time, or as it was cancelled."""
+        return self.last if self.cancelled_at is None else self.cancelled_at
+
+    @property
     def closes_at(self) -> Instant:
-        """When it is of no more use: it is over, or a swap was not agreed before it would have begun."""
-        return self.first if self.kind == "swap" and self.agreed_at is None else self.last
+        """When it is of no more use: nobody agreed in time, a swap before it would have begun; or it is over for long.
+        """
+        if self.agreed_at is not None:
+            return self.over_at + REMEMBERED
+        return self.first if self.kind == "swap" else self.last
 
     def due(self) -> Instant:
         """When something about it happens next: somebody takes over by it, goes back, or it is of no more use."""
@@ -108,6 +118,10 @@ class Override(Struct, kw_only=True, omit_defaults=True):
         if self.agreed_at is None:
             return "asked" if now < self.closes_at else "lapsed"
         return "agreed" if now < self.last else "over"
+
+    def live(self, now: Instant) -> bool:
+        """Whether it is in force, to come, or still asked for."""
+        return self.state(now) in ("asked", "agreed")
 
     def idle(self, schedules: Container[str], people: Container[str]) -> str:
         """Why it changes nothing by a plan that has these, though it may be agreed; "" when it does."""
@@ -125,7 +139,7 @@ class Override(Struct, kw_only=True, omit_defaults=True):
         parts = [(self.person, self.starts_at, self.ends_at, self.instead_of)]
         if self.back:
             parts.append((self.instead_of, *self.back, self.person))
-        end = self.last if self.cancelled_at is None else self.cancelled_at
+        end = self.over_at
         cut = [(who, max(low, self.agreed_at), min(high, end), whose) for who, low, high, whose in parts]
         return tuple(
             Cover(self.id, who, low, high, whose, f"{who}{f' for {whose}' if whose else ''}{why}")

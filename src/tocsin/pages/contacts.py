@@ -37,7 +37,8 @@ class Contact(Struct, kw_only=True, omit_defaults=True):
     ``failure`` says. ``seed`` and ``code_hash`` belong to the last code, which works until ``code_until`` and for
     ``tries`` below CODE_TRIES. ``asked``: when codes and tests were sent, within the last hour. ``paged``: when pages
     left by it lately, oldest first, and ``graded`` how grave each was. ``refused_under``: how its channel was set up
-    when that refused the address, as ``Plan.set_up_as`` says; "" when its owner says that it fails.
+    when that refused the address, as ``Plan.set_up_as`` says; "" when its owner says that it fails. ``left_at``:
+    since when the plan, which declared it, leaves it out; it is not used meanwhile.
     """
 
     id: int
@@ -60,6 +61,7 @@ class Contact(Struct, kw_only=True, omit_defaults=True):
     asked: list[Instant] = []
     paged: list[Instant] = []
     graded: list[str] = []
+    left_at: Instant | None = None
     removed: bool = False
 
     @property

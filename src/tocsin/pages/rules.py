@@ -51,6 +51,8 @@ class Reach(Struct, kw_only=True, omit_defaults=True):
     bundle_within: Duration = 30 * SECOND
     asked: list[Instant] = []
     """When codes and tests were sent to this person, within the last hour."""
+    left_at: Instant | None = None
+    """Since when the plan does not have this person any more."""
 
 
 class Planned(NamedTuple):

@@ -18,6 +18,7 @@ from tocsin.kernel.identity import identity
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.asking import layer_of
 from tocsin.oncall.hours import Hours
+from tocsin.oncall.imported import Colleague, Names
 from tocsin.oncall.moved import in_vain
 from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.roster import Roster, away
@@ -308,6 +309,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             ),
             *(one for one in on_call if one[0] not in paged),
         ]
+
+    @cached_property
+    def in_calendars(self) -> Names:
+        """What entries of calendars may call its people."""
+        return Names(Colleague(one.key, one.name, one.email) for one in self.people.values())
 
     @cached_property
     def takes_turns(self) -> tuple[Step, ...]:

@@ -33,7 +33,7 @@ from tocsin.plan.reaching import warn_of_answers
 from tocsin.plan.routes import read_routes, warn_of_routes
 from tocsin.plan.schedules import Schedules
 from tocsin.plan.severities import Severities, urgencies
-from tocsin.plan.synthetic import loops_of
+from tocsin.plan.synthetic import loops_of, note_loops
 from tocsin.plan.triggers import read_triggers
 from tocsin.playbooks.checklist import Checklist
 from tocsin.playbooks.coverage import COUNTING, Wanted
@@ -128,6 +128,9 @@ class _Assembly:
             warn_of_heartbeats(service, self._findings)
         self._warn_of_people(plan)
         warn_of_mail(self._mail(), self._findings)
+        said = self._once("synthetic page")
+        if said is not None and said.synthetic_page is not None:
+            note_loops(said.synthetic_page, plan, self._findings)
         warn_of_routes(placed_routes, self._findings)
         self._schedules.warn(plan.schedules, plan.escalations)
         warn_of_answers(self._files, plan.escalations, plan.teams, plan.schedules, self._findings)

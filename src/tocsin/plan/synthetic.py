@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import Final
 
+from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import HOUR, MINUTE, format_duration
 from tocsin.notation.decoder import Field, Record
 from tocsin.notation.findings import Findings
 from tocsin.pages.loops import LoopSpec
 from tocsin.pages.profiles import profiles
+from tocsin.plan.model import Plan
 from tocsin.plan.words import LOOP_EVERY, LOOP_WITHIN, REFERENCE
 
 LOOPED: Final = {name: one.loopback for name, one in profiles().items() if one.loopback is not None}
@@ -41,3 +43,33 @@ def loops_of(page: SyntheticPage, service: str, ready: Set[str], findings: Findi
             findings.error(page.where(channel), message, hint)
         if isinstance(address, str):
             yield LoopSpec(channel=channel, address=address, every=every, within=within, service=service)
+
+
+def note_loops(page: SyntheticPage, plan: Plan, findings: Findings) -> None:
+    """Say of which channels the word that they are dead would leave by them alone, as far as the plan knows.
+
+    No warning: the plan does not know what people add themselves.
+    """
+    for loop in plan.loops:
+        people = [plan.people[one] for one in _told(plan, loop.service)]
+        ways = {way for person in people for way, _ in person.declared() if way in plan.reaches}
+        if ways <= {loop.channel}:
+            by = profiles()[loop.channel].by
+            message = f"when the synthetic page {by} does not come back, the plan can say so to people {by} alone"
+            hint = f"name another way for one whom {loop.service} pages, or the last resort; methods of their own count"
+            findings.notice(page.where(loop.channel), message, hint)
+
+
+def _told(plan: Plan, service: str) -> set[str]:
+    """Whoever may ever be paged for a service, the last resort among them."""
+    steps = [step for severity in SEVERITIES for step in plan.steps(service, severity)]
+    found: set[str] = set()
+    for target in [*(target for step in steps for target in step.targets), *plan.last_resort]:
+        kind, _, name = target.partition(":")
+        if kind == "person":
+            found.add(name)
+        elif kind == "team" and name in plan.teams:
+            found.update(plan.teams[name].members)
+        elif (key := name.partition(":")[0]) in plan.schedules:
+            found.update(plan.schedules[key].people())
+    return found & plan.people.keys()

@@ -9,7 +9,9 @@ from msgspec import Struct
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 
-Guarding = Literal["rate", "budget", "cooldown", "blast", "freeze", "breaker", "unless", "lock", "person", "target"]
+Guarding = Literal[
+    "rate", "budget", "cooldown", "blast", "freeze", "breaker", "unless", "lock", "person", "target", "midst"
+]
 
 
 class Blocked(NamedTuple):

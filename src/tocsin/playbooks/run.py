@@ -127,6 +127,10 @@ class Run(Struct, kw_only=True):
     ``quiet_at``: these have ended, and it is verified then if they stay quiet. ``opening``: how often its incident had
     been reopened when it began.
     ``taken_by`` works on its targets by hand, until ``taken_until`` or the end of the incident.
+    ``unsure``: once it is over, the fixes of which nobody knows whether they were done, as ``Began.identity`` has them.
+    ``settled_by``: who said since that what it left in the midst of a change is no matter any more, or the run whose
+    verification did (``run:17``), or its incident when somebody resolved that (``incident:3``), or ``time``; "" while
+    nothing has. ``kept_until``: it is kept in mind until then.
     ``spoilt_by``: the run that made another change to its targets while its own was watched, 0 when none did: what
     becomes of its alerts is evidence of nothing then.
 
@@ -193,6 +197,9 @@ class Run(Struct, kw_only=True):
     helped: bool = False
     taken_by: str = ""
     taken_until: Instant | None = None
+    unsure: tuple[str, ...] = ()
+    settled_by: str = ""
+    kept_until: Instant | None = None
     would: str = ""
     would_do: str = ""
     agreement: Agreement = ""
@@ -264,10 +271,11 @@ class Run(Struct, kw_only=True):
 
     @property
     def in_midst(self) -> bool:
-        """Whether it is over and left something changed, or perhaps changed, that nothing verified and that no person
-        has gone on with: by continuing or repeating it, or by taking it over.
+        """Whether it is over and left something changed, or perhaps changed, that nothing verified since, and of which
+        no person has said anything: by continuing or repeating it, by taking it over, or otherwise (``settled_by``).
         """
-        return not self.live and self.unproven and not self.resumed and not self.taken_by
+        said = self.resumed or self.taken_by or self.settled_by
+        return not self.live and self.unproven and not said
 
     @property
     def wary(self) -> tuple[str, ...]:
@@ -277,7 +285,7 @@ class Run(Struct, kw_only=True):
     def due(self) -> Instant | None:
         """When something about it happens by itself."""
         if self.state == "ended":
-            return max((self.ended_at or self.started_at) + REMEMBERED, self.taken_until or 0)
+            return max((self.ended_at or self.started_at) + REMEMBERED, self.taken_until or 0, self.kept_until or 0)
         if self.state == "asking" and self.approval is not None:
             return self.approval.due if self.unheard_at is None else min(self.approval.due, self.unheard_at)
         if self.state == "watching":

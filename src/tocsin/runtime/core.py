@@ -158,7 +158,7 @@ class Core:
         done, _ = await asyncio.wait(answers, timeout=LONGEST_START)
         if len(done) < len(answers) or any(answer.result().unwritten for answer in done):
             log.error("not_written_down", why="the database takes nothing; paging goes on, and it is tried again")
-        _trust_fell(first[0])
+        _told_of(first[0])
         self.answers.replace(self.delivery.channels)
         self._prepare(self._read.files)
         self._prober = self._parts.prober(self._plan.probes, self._own.probed)
@@ -321,6 +321,7 @@ class Core:
             public_url=self._parts.public_url,
             mail_ready=self._plan.mail is not None,
             plan_refused=self._plan_refused[:MOST_FINDINGS],
+            plan_folder=self._parts.plan_folder,
             console_only=not any(reaches(state.contacts_by(key), self._plan.reaches) for key in self._plan.people),
         )
 
@@ -402,7 +403,7 @@ class Core:
         if declared.failed:
             raise ValueError(f"the plan is in force, but not the keys it declares: {declared.failed}")
         self._declaring.declared(keys.kept)
-        return not (changed.unwritten or declared.unwritten), _trust_fell(changed)
+        return not (changed.unwritten or declared.unwritten), _told_of(changed)
 
     def _prepare(self, files: Mapping[str, bytes]) -> None:
         """Have the plan's playbooks imported, so that the first run finds them ready. Nobody waits for it."""
@@ -519,9 +520,11 @@ class Core:
             self._loop.call_soon_threadsafe(self._stopped.set)
 
 
-def _trust_fell(change: Job) -> list[str]:
-    """Which playbooks a change of plan cost trust, as sentences; they are logged."""
-    fell = change.result.message.splitlines() if change.result is not None else []
-    for sentence in fell:
-        log.warning("trust_fell", why=sentence)
-    return fell
+def _told_of(change: Job) -> list[str]:
+    """What a change of plan leaves out that was watched, and which playbooks it cost trust, as sentences; they are
+    logged.
+    """
+    told = change.result.message.splitlines() if change.result is not None else []
+    for sentence in told:
+        log.warning("plan_costs", why=sentence.removeprefix("warning: "))
+    return told

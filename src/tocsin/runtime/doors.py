@@ -170,7 +170,8 @@ class Doors:
         if bucket is None:
             bucket = self._buckets[key.id] = Bucket(limits, now)
         if not bucket.take(limits, now):
-            self._refuse(exchange, source, 429, "more requests than this key may send", 1)
+            wait = -(-bucket.wait(limits, now) // SECOND)
+            self._refuse(exchange, source, 429, "more requests than this key may send", wait)
             return
         if self.full or self._writer.overloaded(now):
             self.refusing_since = self.refusing_since or now

@@ -117,6 +117,7 @@ class Status(Struct, frozen=True):
 
     ``plan_refused``: what is wrong with the plan on disk, when an earlier one is in force.
     ``console_only``: nobody of the plan has a way to be paged that counts now but the console.
+    ``plan_folder``: where the plan lies on the machine it runs on; "" when that is not known.
     """
 
     ready: bool
@@ -136,6 +137,7 @@ class Status(Struct, frozen=True):
     mail_ready: bool = False
     plan_refused: tuple[str, ...] = ()
     console_only: bool = False
+    plan_folder: str = ""
 
 
 class HeardReply(Struct, frozen=True):

@@ -58,6 +58,7 @@ class Parts:
         ballast: Path,
         runner: Runner | None = None,
         secret: Callable[[str], str] = str,
+        plan_folder: str = "",
     ) -> None:
         self.store = store
         self.clock = clock
@@ -74,3 +75,4 @@ class Parts:
         self.ballast = ballast
         self.runner = runner
         self.secret = secret
+        self.plan_folder = plan_folder

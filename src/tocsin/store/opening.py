@@ -155,6 +155,16 @@ def backup(url: str, to: Path) -> None:
 
 def check(url: str) -> list[str]:
     """What is wrong with a database, as sentences; [] when nothing is."""
+    try:
+        return _looked_through(url)
+    except Exception as error:
+        said = getattr(error, "orig", None) or error  # the driver's own, without what SQLAlchemy adds
+        if not damage(url, said):
+            raise
+        return [f"{said}: no more of it can be looked at. Put a backup in its place, or move it away to begin anew"]
+
+
+def _looked_through(url: str) -> list[str]:
     found = []
     have = _version(url)
     if have != HEAD:

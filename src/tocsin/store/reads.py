@@ -237,9 +237,14 @@ class Reads(IncidentReads):
 
     # --- who takes whose place
 
-    def overrides(self, *, live: bool = True, after: str | None = None, limit: int = LIMIT) -> Slice[Override]:
-        """Overrides, swaps and cover requests, newest first; ``live``: only those in force, to come or asked for."""
-        where: list[ColumnElement[bool]] = [literal_column("live")] if live else []
+    def overrides(
+        self, live: Instant | None = None, *, after: str | None = None, limit: int = LIMIT
+    ) -> Slice[Override]:
+        """Overrides, swaps and cover requests, newest first; ``live``: those to come, asked for or in force then alone.
+        """
+        where: list[ColumnElement[bool]] = []
+        if live is not None:  # what is over is remembered for a while by who judges
+            where = [literal_column("live"), tables.overrides.c.ends_at > live]
         return self._page(self._by_id(tables.overrides, where), _override.decode, place_of(after), capped(limit))
 
     def override(self, number: int) -> Override | None:
@@ -395,10 +400,10 @@ class Reads(IncidentReads):
         return self._page(self._by_id(tables.changes, where), _change.decode, place_of(after), capped(limit))
 
     def heartbeats(self) -> list[Heartbeat]:
-        """All heartbeats, by service and name."""
+        """All heartbeats of the plan in force, by service and name."""
         table = tables.heartbeats
         asked = select(table.c.body).where(*self._here(table)).order_by(table.c.service, table.c.name).limit(10_000)
-        return self._all(asked, _heartbeat.decode)
+        return [one for one in self._all(asked, _heartbeat.decode) if one.left_at is None]
 
     def pages(
         self,

@@ -274,7 +274,7 @@ def statements(
         return p.id, WORKSPACE, p.incident, p.person, p.state, p.intended_at, p.id in state.pages, body(p)
 
     def override(o: Any) -> Row:
-        return o.id, WORKSPACE, o.schedule, o.last, o.id in state.overrides, body(o)
+        return o.id, WORKSPACE, o.schedule, o.over_at, o.id in state.overrides, body(o)
 
     def run(r: Any) -> Row:
         live = r.number in state.runs

@@ -10,9 +10,12 @@ from litestar import Request, Response, get
 
 from tocsin.catalog.services import INBOX
 from tocsin.faces.faces import Faces
+from tocsin.faces.known import no_such
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
+from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import DAY, Duration
+from tocsin.notation.findings import shown
 from tocsin.pages.ledger import Page
 from tocsin.playbooks.run import Run
 from tocsin.store.reads import OPEN_STATES, Lane, OpenLanes, Reads
@@ -90,6 +93,7 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
         asked.get("text", "").strip()[:200],
     )
     seen = await view(request, faces, who)
+    chosen, unknown = await _sense(faces, chosen)
     found = await faces.read(_listing, faces.reads, chosen, asked.get("after") or None, seen.now)
     reader = seen.reader
     filtered = any(chosen[1:])
@@ -99,7 +103,7 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
     return seen.draw(
         "incidents.html",
         headline=_headline(reader, chosen, totals, partly),
-        under=_under(reader, found, chosen),
+        under=" ".join(filter(None, (unknown, _under(reader, found, chosen)))),
         needed=totals[NEED],
         tabs=[
             ("", "Open", sum(found.open.values())),
@@ -123,6 +127,20 @@ async def incidents_page(request: Request[Any, Any, Any], faces: Faces, who: Who
         silences=found.silences,
         parked=found.parked,
     )
+
+
+async def _sense(faces: Faces, chosen: Chosen) -> tuple[Chosen, str]:
+    """The filters that mean something, and a sentence about those that do not: what nothing has hides everything, and
+    would read as if all were well.
+    """
+    unknown = []
+    if chosen.service and await no_such(faces, chosen.service):
+        unknown.append(f"service {shown(chosen.service)}")
+        chosen = chosen._replace(service="")
+    if chosen.severity not in ("", *SEVERITIES):
+        unknown.append(f"severity {shown(chosen.severity)}")
+        chosen = chosen._replace(severity="")
+    return chosen, f"There is no {' and no '.join(unknown)}, so that is not filtered by." if unknown else ""
 
 
 def _listing(reads: Reads, chosen: Chosen, after: str | None, now: int) -> Listing:
@@ -222,7 +240,8 @@ def _headline(reader: Reader, chosen: Chosen, totals: Counter[str], partly: bool
     if not many:
         return "Nothing was found here; there is more to look through." if partly else "No incident matches."
     told = f"{least[0].upper()}{least[1:]} {'incident matches' if many == 1 else 'incidents match'}"
-    return told + (f"; {spelled(needed)} {'needs' if needed == 1 else 'need'} a person." if needed else ".")
+    some = f"at least {needed:,}" if partly else spelled(needed)
+    return told + (f"; {some} {'needs' if needed == 1 else 'need'} a person." if needed else ".")
 
 
 def _under(reader: Reader, found: Listing, chosen: Chosen) -> str:

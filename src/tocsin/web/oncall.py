@@ -123,8 +123,8 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
         }
 
     looked: dict[str, Any] = await seen.faces.read(look) if rosters else {"boards": [], "chosen": ""}
-    found = await seen.faces.read(seen.faces.reads.overrides, limit=200)
-    overrides = [one for one in found.items if one.state(seen.now) in ("asked", "agreed")]
+    found = await seen.faces.read(seen.faces.reads.overrides, seen.now, limit=200)
+    overrides = [one for one in found.items if one.live(seen.now)]
     feeds = await _feeds(seen)
     idle = await seen.faces.read(_idle, plan, overrides, reader) if plan is not None else {}
     return seen.draw(

@@ -70,6 +70,7 @@ VERBS = {"look": "Looked", "fix": "Fixed", "verify": "Verified", "ask": "Asked",
 GUARDS: dict[Guarding, str] = {
     "rate": "Rate", "budget": "Shared budget", "cooldown": "Cooldown", "blast": "Blast radius", "freeze": "Freeze",
     "breaker": "Breaker", "unless": "Not beside", "lock": "Lock", "person": "People", "target": "Target",
+    "midst": "Left half-changed",
 }  # fmt: skip
 
 

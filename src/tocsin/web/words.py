@@ -19,7 +19,7 @@ from tocsin.escalation.policy import Step, nobody_behind
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import Page, unreached_since
 from tocsin.pages.profiles import profile
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
@@ -303,8 +303,11 @@ class Reader:
             return incident.steps[incident.step]
         return Step(self.plan.last_resort if self.plan is not None else ())
 
-    def fate(self, incident: Incident) -> Line:
-        """What happens if nobody does anything. Its ``who`` is nobody in particular."""
+    def fate(self, incident: Incident, pages: Sequence[Page] = ()) -> Line:
+        """What happens if nobody does anything. Its ``who`` is nobody in particular.
+
+        ``pages``: its last ones, where that they reached nobody is to be said, too.
+        """
         none = Who("none", "")
         if not incident.open:
             if incident.snoozed_until is not None:
@@ -339,7 +342,9 @@ class Reader:
         again = " again" if incident.round > 0 or (incident.laps > 0 and incident.step == 0) else ""
         if incident.next_at <= self.now:
             return Line(none, f"{_upper(name)} {verb} being paged{again} now.")
-        if incident.waits is not None:
+        if unreached_since(pages) is not None:
+            return Line(none, f"Nobody was reached. {_upper(name)} {verb} paged{again}", incident.next_at, "")
+        if incident.waits not in (None, Reason.REACHED_NOBODY):
             return Line(none, f"Of low urgency, so {name} {verb} paged", incident.next_at, "and not at night.")
         return Line(none, f"{_upper(name)} {verb} paged{again}", incident.next_at, "if nobody answers.")
 
@@ -389,7 +394,7 @@ class Reader:
 
     def now_line(self, incident: Incident, pages: Sequence[Page], run: Run | None = None) -> Line:
         """What is happening this second, in one line; of one that is over how it ended, by its last run if code did."""
-        fate = self.fate(incident)
+        fate = self.fate(incident)  # what came of its pages is said before it
         if incident.state == "acknowledged" and incident.clear_at is None:
             holder = self.who(incident.acknowledged_by)
             since = f" since {self.minute(incident.acknowledged_at)}" if incident.acknowledged_at is not None else ""

@@ -162,7 +162,8 @@ def _under(low: list[Planned], reach: Reach) -> str:
 
 def _choices(contacts: list[Contact], reach: Reach) -> list[Choice]:
     high, low = ({way.contact: way.after for way in chosen} for chosen in (reach.high, reach.low))
-    able = sorted((one for one in contacts if one.trusted), key=directness)
+    # One that the plan leaves out has its place when the plan has it again, unless its owner takes it from it.
+    able = sorted((one for one in contacts if one.trusted or one.left_at is not None), key=directness)
     return [Choice(one, named(one), high.get(one.id), low.get(one.id)) for one in able]
 
 

@@ -279,6 +279,7 @@ def _parts(
         ballast=settings.data / "ballast",
         runner=pool,
         secret=settings.secret,
+        plan_folder=str(settings.plan_folder.absolute()),
     )
 
 

@@ -17,7 +17,8 @@ class PublishedContact(Struct, frozen=True, kw_only=True):
     """A contact method. ``declared``: the plan names it, so it is trusted as it stands.
 
     ``state``: unverified until its code came back; failing when its channel refused the address, as ``failure`` says.
-    ``address`` of a device (channel push) names its push service only.
+    ``address`` of a device (channel push) names its push service only. ``left_at``: since when the plan, which declared
+    it, leaves it out: it is not used, and has its place in the rules again when the plan has it within a week.
     """
 
     id: int
@@ -33,6 +34,7 @@ class PublishedContact(Struct, frozen=True, kw_only=True):
     failed_at: Moment | None
     failure: str
     code_until: Moment | None
+    left_at: Moment | None
 
 
 class NewContact(PublishedContact, frozen=True, kw_only=True):
@@ -157,6 +159,7 @@ def _contact(one: Contact) -> dict[str, Any]:
         "failed_at": moment(one.failed_at),
         "failure": one.failure,
         "code_until": moment(one.code_until),
+        "left_at": moment(one.left_at),
     }
 
 

@@ -44,7 +44,7 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
 
     ``since``: when the trouble that goes on, or was resolved last, was first heard; of one that was reopened, what
     fired then. ``customer_tier``: the highest of the customers it is about; "" when nothing says it.
-    ``waits`` names why the next page is later than its step. ``responders`` were added by hand. ``plan``: the version
+    ``waits`` names why the next page is not when its step is. ``responders`` were added by hand. ``plan``: the version
     whose steps it follows. ``code``: what playbooks did, by target; ``code_lifted`` names why its pages wait for them
     no longer, null while they may. ``tried``: what code tried and found, as a page that leaves now says it.
     With paging off that is ``paging_off``, and ``next_page_at`` is null: nothing follows by itself.
@@ -183,7 +183,9 @@ class AcknowledgeIn(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResolveIn(Struct, frozen=True, forbid_unknown_fields=True):
-    """``snooze``: while alerts still fire, when they are judged again; without it in one hour."""
+    """``snooze``: while alerts still fire, when they are judged again; without it in one hour, or when a later snooze
+    ends that goes on already and is of all of them.
+    """
 
     snooze: Span | None = None
 

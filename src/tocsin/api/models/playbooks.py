@@ -103,8 +103,9 @@ class PublishedRun(Struct, frozen=True, kw_only=True):
 
     ``continues``: the run it goes on with at ``from_step``, or repeats when that is 0, ``because`` a person said so;
     ``resumed``: the run that goes on with this one. ``taken_by`` works on its targets by hand until ``taken_until``, or
-    until the incident is over. ``would``: the fix that one which only watches would have made, and whether that is what
-    a person did (``agreement``: agreed, differed, or "" while nobody has said).
+    until the incident is over. ``left_in_midst``: it left a change that nothing verified, and nobody has said anything
+    of since: code asks before it changes that again. ``would``: the fix that one which only watches would have made,
+    and whether that is what a person did (``agreement``: agreed, differed, or "" while nobody has said).
     ``advice``: what it suggests to do next. ``suspected``: the change out there that was the last before the trouble.
     ``measured``: what probes of the service measured, in words. ``took``: what it took from its guards, as they were
     when it was over; none when it changed nothing and did not fail.
@@ -133,6 +134,7 @@ class PublishedRun(Struct, frozen=True, kw_only=True):
     resumed: int
     taken_by: str
     taken_until: Moment | None
+    left_in_midst: bool
     would: str
     agreement: Agreement
     agreed_how: str
@@ -325,6 +327,7 @@ def _fields(run: Run) -> dict[str, object]:
         "resumed": run.resumed,
         "taken_by": run.taken_by if run.taken_until is not None else "",
         "taken_until": moment(run.taken_until),
+        "left_in_midst": run.in_midst,
         "would": run.would,
         "agreement": run.agreement,
         "agreed_how": run.agreed_how,

@@ -78,6 +78,7 @@ class PublishedPreview(Struct, frozen=True, kw_only=True):
     else over those that change, as there were too many. ``findings_new`` and ``findings_gone``: what only one of the
     two plans has. ``unreached``: who would be on call longer and cannot be reached but on the console. ``idle``:
     overrides that would take nobody's place any more. ``unread``: calendars that are read once it is in force.
+    ``left_out``: heartbeats that were heard so far, and that nothing would judge any more.
     """
 
     ok: bool
@@ -95,10 +96,15 @@ class PublishedPreview(Struct, frozen=True, kw_only=True):
     unreached: list[str]
     idle: list[str]
     unread: list[str]
+    left_out: list[str]
 
 
 def preview_out(
-    one: Preview, unreached: tuple[str, ...] = (), idle: tuple[str, ...] = (), unread: tuple[str, ...] = ()
+    one: Preview,
+    unreached: tuple[str, ...] = (),
+    idle: tuple[str, ...] = (),
+    unread: tuple[str, ...] = (),
+    left_out: tuple[str, ...] = (),
 ) -> PublishedPreview:
     """A preview as it is published, with what only a server can tell of it."""
     return PublishedPreview(
@@ -136,6 +142,7 @@ def preview_out(
         unreached=list(unreached),
         idle=list(idle),
         unread=list(unread),
+        left_out=list(left_out),
     )
 
 

@@ -109,6 +109,7 @@ class PublishedStatus(Struct, frozen=True, kw_only=True):
     ``real_channel_proven_at``: when a page on a real channel was first delivered and acknowledged; null: never yet.
     ``plan_refused``: what is wrong with the plan on disk, when an earlier one is in force.
     ``console_only``: nobody of the plan has a way to be paged that counts now but the console.
+    ``plan_folder``: where the plan lies on the machine it runs on; "" when that is not known.
     """
 
     version: str
@@ -129,6 +130,7 @@ class PublishedStatus(Struct, frozen=True, kw_only=True):
     mail_ready: bool
     plan_refused: list[str] = []
     console_only: bool = False
+    plan_folder: str = ""
 
 
 def parked_fields(one: Parked) -> dict[str, Any]:
@@ -199,4 +201,5 @@ def status_out(one: Status, version: str, public_url: str) -> PublishedStatus:
         mail_ready=one.mail_ready,
         plan_refused=list(one.plan_refused),
         console_only=one.console_only,
+        plan_folder=one.plan_folder,
     )

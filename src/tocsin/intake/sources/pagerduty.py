@@ -15,7 +15,7 @@ Deliberate differences from PagerDuty:
   and 255 for a ``dedup_key``;
 - a ``dedup_key`` that was not given is made from the content and the time of arrival;
 - a number or a truth value stands for its text in ``source``, ``severity``, ``component``, ``group`` and ``class``;
-- a ``timestamp`` that cannot be read, or lies in the future, counts as now;
+- a ``timestamp`` that cannot be read, lies in the future, or is Go's zero time counts as now;
 - a ``trigger`` or a change that is refused is parked as well: monitors drop what was answered 400, and nobody would
   know. Without a routing key that can be read nothing is parked, for it belongs to nobody.
 """
@@ -45,6 +45,7 @@ from tocsin.intake.bounds import (
 )
 from tocsin.intake.entrance import Entrance, InBody
 from tocsin.intake.event import Change, Event, EventState
+from tocsin.intake.go_texts import ZERO
 from tocsin.intake.json_body import NotJson, read_json
 from tocsin.intake.request import Heard, Known, Limits, Reply, Request, Source
 from tocsin.kernel.identity import identity, texts_json
@@ -253,12 +254,15 @@ def _made_key(body: bytes, now: Instant) -> str:
 
 
 def _time(value: object, now: Instant) -> Instant:
-    """A payload's timestamp, at most now. PagerDuty takes ISO 8601 in many forms; without a zone it is UTC."""
+    """A payload's timestamp, at most now. PagerDuty takes ISO 8601 in many forms; without a zone it is UTC. Go's zero
+    time is what a Go client sends that sets none.
+    """
     if not isinstance(value, str):
         return now
     try:
         moment = datetime.fromisoformat(value.strip())
-        return min(now, from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
+        at = from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return now if at == ZERO else min(now, at)
     except (ValueError, OverflowError):
         return now
 

@@ -1,0 +1,235 @@
+"""What code left in the midst of a change is a person's until somebody said so: whatever incident comes about it.
+
+A run that is over keeps what it left with itself (``Run.in_midst``), so that no restart, no end of its incident and no
+run that comes after forgets it. Here is who asks for it, and what settles it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tocsin.engine.standings import incident_of
+from tocsin.engine.turn import SYSTEM, Turn
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import DAY, say_duration
+from tocsin.kernel.reason import Reason
+from tocsin.playbooks.left import Left
+from tocsin.playbooks.run import REMEMBERED, Run, Step
+
+
+def left_on(turn: Turn, run: Run) -> list[Run]:
+    """The runs that left what this one would change in the midst of a change, the newest first."""
+    if not turn.state.in_midst:
+        return []
+    locks = frozenset(turn.plan.bindings.alike(run.holds))
+    found = {one.number: one for lock in locks for one in _on(turn, lock) if one.in_midst}
+    return [found[number] for number in sorted(found, reverse=True)]
+
+
+def counted(turn: Turn) -> dict[str, int]:
+    """The locks that ``blast_radius`` counts as being changed still, and the run that left each so: until its incident
+    is over.
+    """
+    found: dict[str, int] = {}
+    for run in _while_open(turn, sorted(turn.state.in_midst)):
+        found |= dict.fromkeys(turn.plan.bindings.alike(run.locks), run.number)
+    return found
+
+
+def concerns(turn: Turn, run: Run) -> Run | None:
+    """The run because of which one asks before its fix: the newest that left something of the same incident, or what
+    this one would change, in the midst of a change. Who begins a run by hand knows what they do.
+    """
+    if run.by_hand:
+        return None
+    own = next(iter(left_on(turn, run)), None)
+    if own is not None:
+        return own
+    newest = sorted(turn.state.in_midst, reverse=True) if run.incident else ()
+    theirs = (number for number in newest if turn.state.runs[number].incident == run.incident)
+    return next(_while_open(turn, theirs), None)
+
+
+def _while_open(turn: Turn, numbers: Iterable[int]) -> Iterator[Run]:
+    for number in numbers:
+        run = turn.state.runs[number]
+        incident = incident_of(turn, run)
+        if not run.incident or (incident is not None and incident.open):
+            yield run
+
+
+def _on(turn: Turn, lock: str) -> Iterator[Run]:
+    """The runs that held a lock, also one of a playbook without targets, that began last first."""
+    _, apart, playbook = lock.partition("//")
+    return turn.state.remembered.own_on(playbook, lock) if apart else turn.state.remembered.on(lock)
+
+
+def said(run: Run) -> str:
+    """What a run left, as a sentence without its end."""
+    return f"run {run.number} left {_where(run)} in the midst of a change that nothing verified"
+
+
+def _where(run: Run) -> str:
+    return " and ".join(run.targets.values()) or run.service
+
+
+def how_to_end(run: Run) -> str:
+    """What a person can do about it, as a sentence."""
+    it = run.number
+    return (
+        f"To end that: continue, repeat or take over run {it}, run a playbook by hand on {_where(run)}, or, once you"
+        f" have looked, give it back (tocsin playbook give-back {it})"
+    )
+
+
+def asks_because(turn: Turn, run: Run) -> bool:
+    """Whether a run has to ask before its fix, whatever it is trusted with; it keeps why among its findings."""
+    left = concerns(turn, run)
+    if left is not None:
+        run.find(f"It asks because {said(left)}")
+        run.find(how_to_end(left))
+    return left is not None
+
+
+def unsure(steps: Iterable[Step], run: Run) -> tuple[str, ...]:
+    """Which fixes may have been done, and nobody knows, as a run ends: its own that began or failed, and those of runs
+    before it that it never came to. Of one that doing twice is as good as once it does not matter.
+    """
+    fixes = [one for one in steps if one.verb == "fix" and not one.idempotent]
+    own = [f"{one.function} {one.digest}" for one in fixes if one.state in ("begun", "failed")]
+    done = {f"{one.function} {one.digest}" for one in fixes if one.state == "done"}
+    return (*own, *(one for one in run.wary if one not in done and one not in own))
+
+
+def inherit(turn: Turn, run: Run) -> None:
+    """A run that was to go on with another one is over and has verified nothing: what that one left is this one's to
+    tell of. Who had it go on reads why it did not, and has said nothing else.
+    """
+    left = turn.state.runs.get(run.continues)
+    if left is not None and left.unproven and run.verified_at is None:
+        run.unproven = True
+
+
+def doubted(turn: Turn, run: Run) -> tuple[str, ...]:
+    """Fixes that were left so on what a run would change: their probe is asked first whether they were done."""
+    return tuple(identity for one in left_on(turn, run) for identity in one.unsure)
+
+
+def may_have_done(turn: Turn, run: Run, identity: str) -> Run | None:
+    """The run that may have done this fix there already, and nobody knows. Who begins it by hand says that it may be
+    done again. Where the system has another name for that run, so have the arguments: any such fix counts.
+    """
+    function, names = identity.partition(" ")[0], set(run.targets.values())
+    for one in () if run.by_hand else left_on(turn, run):
+        alike = set(one.targets.values()) != names and any(of.partition(" ")[0] == function for of in one.unsure)
+        if alike or identity in one.unsure:
+            return one
+    return None
+
+
+# -- what settles it ---------------------------------------------------------------------------------------------------
+
+
+def _covered(turn: Turn, by: Run) -> list[Run]:
+    """What was left on nothing but what a run holds."""
+    locks = frozenset(turn.plan.bindings.alike(by.holds))
+    return [one for one in left_on(turn, by) if locks.issuperset(one.holds)]
+
+
+def goes_on(turn: Turn, by: Run, who: str) -> None:
+    """A person works there: they begin a run, or take one over. Who has one go on that is in doubt about the same, and
+    does not say that it is to be done again, has settled nothing by that.
+    """
+    doubt = frozenset(by.wary if by.continues and not by.taken_by else ())
+    for one in _covered(turn, by):
+        if doubt.isdisjoint(one.unsure):
+            _settle(turn, one, who)
+
+
+def held(turn: Turn, by: Run) -> None:
+    """A verification held: what the same playbook left there, or a person let be changed, is known to be whole."""
+    for one in _covered(turn, by):
+        if one.number < by.number and (by.approved_by or by.playbook == one.playbook):
+            _settle(turn, one, f"run:{by.number}")
+
+
+def resolved(turn: Turn, incident: Incident) -> None:
+    """An incident is over. A person who says so says it of what code left there, too."""
+    if incident.resolved_by == SYSTEM:
+        return
+    for number in sorted(turn.state.in_midst):
+        if turn.state.runs[number].incident == incident.number:
+            _settle(turn, turn.state.runs[number], _resolved(incident))
+
+
+def _resolved(incident: Incident) -> str:
+    return f"incident:{incident.number}"
+
+
+def here_still(turn: Turn, incident: Incident) -> None:
+    """An incident is to be opened again. When an alert fires still that fired when somebody resolved it, it was put off
+    and not over, and neither is what code left there.
+    """
+    since = incident.resolved_at
+    if since is None or incident.resolved_by == SYSTEM:
+        return
+    firing = (turn.state.alerts[id] for id in turn.members(incident).firing)
+    if any(one.first_seen <= since for one in firing):
+        for run in [one for one in turn.state.runs.values() if one.settled_by == _resolved(incident)]:
+            _settle(turn, run, "")
+
+
+def given_back(turn: Turn, run: Run, who: str) -> bool:
+    """A person has looked, and code may work there again. Answers whether there was anything to say that of."""
+    if not run.in_midst:
+        return False
+    _settle(turn, run, who)
+    return True
+
+
+def _settle(turn: Turn, run: Run, who: str) -> None:
+    run.settled_by = who
+    turn.save_run(run)
+
+
+def keeps(turn: Turn, run: Run) -> bool:
+    """Whether a run that was over long ago is kept in mind, because its incident is open still: look again in a day.
+    Else what it left counts no more, and is not shown to.
+    """
+    incident = incident_of(turn, run)
+    if not run.in_midst:
+        return False
+    if incident is None or not incident.open:
+        run.settled_by = "time"
+        return False
+    run.kept_until = turn.now + DAY
+    turn.save_run(run)
+    return True
+
+
+# -- what people read --------------------------------------------------------------------------------------------------
+
+
+def tell(turn: Turn, run: Run) -> None:
+    """A run is over: whether it left something in the midst of a change, and until when that counts."""
+    if run.in_midst and run.incident:
+        what = (
+            f"{_where(run)} was left in the midst of a change: code asks before it changes it again, until a person"
+            f" continues, repeats, takes over or gives back run {run.number}, runs a playbook there, or resolves the"
+            f" incident, or until {run.playbook} verifies it; at the latest when {say_duration(REMEMBERED)} have passed"
+            " and the incident is over"
+        )
+        turn.enter(run.incident, what, Reason.LEFT_IN_MIDST, run=str(run.number))
+
+
+def shown(turn: Turn, run: Run) -> Iterator[Left]:
+    """The same beside a playbook's guards."""
+    for one in left_on(turn, run)[:1]:
+        incident = incident_of(turn, one)
+        over = incident is None or not incident.open
+        yield Left(
+            kind="midst",
+            now=f"{said(one)}: it asks before each fix there. {how_to_end(one)}",
+            until=one.due() if over else None,
+            then="forgotten" if over else "",
+        )

@@ -1,0 +1,84 @@
+"""An incident whose whole escalation reached nobody: it begins again soon, and at once when that may have been mended.
+
+What every channel refuses for good is not tried again by itself, so nobody would know of the incident until the
+escalation begins again. What is refused for now is: its own retries are enough.
+"""
+
+from __future__ import annotations
+
+from tocsin.engine import calling, ledger
+from tocsin.engine.turn import Turn
+from tocsin.escalation.decide import AFTER_THE_LAST
+from tocsin.incidents.incident import Incident
+from tocsin.kernel.instant import MINUTE, Duration, Instant, say_duration
+from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
+from tocsin.pages.profiles import CONSOLE
+
+SOONEST: Duration = MINUTE
+LATEST: Duration = 10 * MINUTE
+"""It begins again after as long as nobody has been reached by then: so soon, doubling, and at last so late."""
+
+
+def look(turn: Turn, incident: Incident) -> None:
+    """Have an escalation that is through, last resort and all, begin again soon when it reached nobody.
+
+    Not when somebody was reached in the last half hour, or may be yet; and not when all that was refused is tried again
+    by itself.
+    """
+    through = incident.laps and not incident.step and not incident.round
+    if not through or incident.state != "triggered" or incident.answers or not turn.state.counters.paging:
+        return
+    since = _since(turn, incident)
+    if since is None:
+        return
+    gap = min(max(turn.now - since, SOONEST), LATEST)
+    stands = incident.next_at if incident.paused is None else incident.resume_at
+    if stands is not None and stands <= turn.now + gap:
+        return
+    _begins(incident, turn.now + gap)
+    incident.waits = Reason.REACHED_NOBODY
+    turn.enter(incident.number, f"Paging begins again in {say_duration(gap)}", Reason.REACHED_NOBODY)
+    turn.save_incident(incident)
+
+
+def reached(turn: Turn, row: Page) -> None:
+    """A page left after all: where paging was to begin again soon, whoever it is to has the usual time to answer."""
+    incident = turn.state.incidents.get(row.incident)
+    if row.kind != "page" or row.channel == CONSOLE or incident is None or incident.state != "triggered":
+        return
+    if incident.waits is Reason.REACHED_NOBODY:
+        _begins(incident, turn.now + AFTER_THE_LAST)
+        incident.waits = None
+        turn.save_incident(incident)
+
+
+def _begins(incident: Incident, at: Instant) -> None:
+    if incident.paused is None:
+        incident.next_at = at
+    else:
+        incident.resume_at = at
+
+
+def _since(turn: Turn, incident: Incident) -> Instant | None:
+    """Since when nobody was reached; None when somebody was lately, or what was refused is tried again by itself."""
+    pages = _pages(turn, incident)
+    at = _reached_at(turn, pages)
+    if at is not None and turn.now - at < AFTER_THE_LAST:
+        return None
+    lost = [one for one in pages if at is None or one.intended_at > at]
+    sent = [one for one in lost if one.channel != CONSOLE]
+    if sent and not any(one.state == "failed" for one in sent):
+        return None
+    return min((one.intended_at for one in lost), default=incident.open_since)
+
+
+def _pages(turn: Turn, incident: Incident) -> list[Page]:
+    return [one for one in ledger.rows(turn, incident.number) if one.kind == "page"]
+
+
+def _reached_at(turn: Turn, pages: list[Page]) -> Instant | None:
+    """When a page reached somebody last: now, when one may be about to. The console reaches nobody but in a trial."""
+    trial = calling.on_trial(turn)
+    reaching = (one for one in pages if (one.may_reach or one.rang) and (trial or one.channel != CONSOLE))
+    return max((turn.now if one.state == "intended" else one.finished_at or 0 for one in reaching), default=None)

@@ -1,0 +1,178 @@
+"""What the plan has watched, heartbeats and probes, when another plan leaves it out or takes it up again.
+
+A plan that leaves something out by mistake, or under another name, must not make it silent for good: what was heard of
+a heartbeat is kept for a week, and judged on when the plan has it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tocsin.alerts.heartbeats import STANDS, Heartbeat, next_due
+from tocsin.engine import beating, ending, placing, settling, ticking, unheard
+from tocsin.engine.state import LEFT_OUT_KEPT
+from tocsin.engine.turn import SYSTEM, Turn
+from tocsin.intake.specs import HeartbeatSpec
+from tocsin.kernel.reason import Reason
+from tocsin.plan.model import Plan
+
+MOST_KEPT = 1_000
+"""Of so many heartbeats that the plan leaves out what was heard is kept at most, of those that left last."""
+MOST_TOLD = 20
+"""So many of what a plan leaves out are named to whoever put it in force."""
+
+Place = tuple[str, str]
+"""The service of a heartbeat, and its name."""
+
+
+def plan_changed(turn: Turn, before: Plan) -> list[str]:
+    """Have the heartbeats be those of the plan in force. Says which of those that were heard it leaves out."""
+    hearts, now = turn.state.heartbeats, turn.now
+    were = {(spec.service, spec.name): spec for spec in before.heartbeats}
+    specs = {(spec.service, spec.name): spec for spec in turn.plan.heartbeats}
+    left = []
+    for place in [one for one, heart in hearts.items() if one not in specs and heart.left_at is None]:
+        if hearts[place].state == "new":
+            _forget(turn, place)  # it was never heard: nothing is known of it
+            continue
+        left.append(_said(turn, hearts[place]))
+        hearts[place].left_at = now
+        _keep(turn, hearts[place])
+    _forget_the_old(turn)
+    anew = False
+    for place, spec in specs.items():
+        heart = hearts.get(place)
+        anew |= bool(spec.alert) and (heart is None or heart.left_at is not None or were.get(place) != spec)
+        if heart is None:
+            heart = hearts[place] = Heartbeat(service=spec.service, name=spec.name)
+            turn.changes.dropped_heartbeats.discard(place)
+        elif heart.left_at is not None:
+            _take_up(turn, spec, heart)
+        elif were.get(place) != spec and heart.last is not None and heart.state in ("up", "started"):
+            heart.due = max(next_due(spec, heart.last), now)
+        unheard.declared(turn, spec, heart, anew=were.get(place) not in (None, spec))
+        _keep(turn, heart)
+    _place_again(turn, anew=anew)
+    return left
+
+
+def settled(turn: Turn) -> list[str]:
+    """End what the plan does not have any more, and raise what is missing and not alarmed for: the last thing of a
+    change of plan. Says which open incidents lose what they are about.
+    """
+    ended = list(_end_the_unwatched(turn))
+    for spec in turn.plan.heartbeats:
+        _alarm(turn, spec)
+    return ended
+
+
+def renamed(turn: Turn, was: Place, place: Place) -> None:
+    """What beat as ``was`` beats as ``place`` from now on, by the same secret: what is known of it goes with it."""
+    hearts = turn.state.heartbeats
+    old, new = hearts.get(was), hearts.get(place)
+    spec = next((s for s in turn.plan.heartbeats if (s.service, s.name) == place), None)
+    if old is None or old.left_at is None or new is None or new.state != "new" or spec is None:
+        return
+    _forget(turn, was)
+    old.service, old.name = place
+    hearts[place] = old
+    _take_up(turn, spec, old)
+    _keep(turn, old)
+    _alarm(turn, spec, failed=old.state == "failed")
+
+
+def _take_up(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
+    """Judge it on from what is known of it. A sign that was expected while it was left out may have been refused: the
+    one after that is waited for.
+    """
+    left, heart.left_at = heart.left_at or 0, None
+    if heart.state == "late":
+        return
+    due = next_due(spec, heart.heard_at)
+    heart.due = next_due(spec, turn.now) if left <= due - spec.grace <= turn.now else max(due, turn.now)
+
+
+def _alarm(turn: Turn, spec: HeartbeatSpec, *, failed: bool = False) -> None:
+    """Raise the alert of what is missing, or failed when the plan left it out, where none fires.
+
+    One that is late fires until a sign of life comes: an older version let a person end it.
+    """
+    heart = turn.state.heartbeats[spec.service, spec.name]
+    told = ending.own_alert(turn, spec.service, beating.name_of(spec))
+    if told is not None and told.firing:
+        return
+    left = failed or (told is not None and told.reason is Reason.LEFT_THE_PLAN)
+    if heart.state == "late" or (heart.state == "failed" and left):
+        ticking.missing(turn, spec, heart)
+
+
+def _keep(turn: Turn, heart: Heartbeat) -> None:
+    called = f"{heart.service}/{heart.name}"
+    turn.changes.heartbeats[heart.service, heart.name] = heart
+    turn.state.timers.set("heartbeat", called, turn.state.due_of("heartbeat", called))
+
+
+def _forget(turn: Turn, place: Place) -> None:
+    del turn.state.heartbeats[place]
+    turn.changes.heartbeats.pop(place, None)
+    turn.changes.dropped_heartbeats.add(place)
+
+
+def _forget_the_old(turn: Turn) -> None:
+    left = ((heart.left_at, place) for place, heart in turn.state.heartbeats.items() if heart.left_at is not None)
+    newest = sorted(left, reverse=True)
+    for n, (at, place) in enumerate(newest):
+        if n >= MOST_KEPT or turn.now - at > LEFT_OUT_KEPT:
+            _forget(turn, place)
+
+
+def _place_again(turn: Turn, *, anew: bool) -> None:
+    """Alerts that counted as heartbeats and do no more, and those that do now. ``anew``: the plan has one that it had
+    not, so each alert is looked at.
+    """
+    for alert in list(turn.state.alerts.values()):
+        counted = alert.reason is Reason.COUNTS_AS_HEARTBEAT
+        if not alert.firing or alert.source == ending.OWN:
+            continue
+        if counted:
+            alert.reason = Reason.PLAN_CHANGED
+        elif not anew or beating.heartbeat_of(turn, alert.labels) is None:
+            continue
+        turn.touch(alert.incident)
+        placing.place(turn, alert)
+        turn.save_alert(alert)
+
+
+def _end_the_unwatched(turn: Turn) -> Iterator[str]:
+    """Alerts of probes and heartbeats that the plan does not have any more: nothing else could end them."""
+    watched = {("probe", f"{s.service}/{s.name}") for s in turn.plan.probes}
+    watched |= {(ending.OWN, f"heartbeat:{s.service}/{s.name}") for s in turn.plan.heartbeats}
+    for alert in list(turn.state.alerts.values()):
+        missing = alert.source == ending.OWN and alert.labels["alertname"] == beating.MISSING
+        if not alert.firing or not (missing or alert.source == "probe") or (alert.source, alert.key) in watched:
+            continue
+        ending.resolve(turn, alert, Reason.LEFT_THE_PLAN)
+        incident = turn.state.incidents.get(alert.incident)
+        if incident is None or not incident.open:
+            continue
+        called = f"The {'heartbeat' if missing else 'probe'} {alert.key.removeprefix('heartbeat:')}"
+        turn.enter(incident.number, f"{called} is not in the plan any more", Reason.LEFT_THE_PLAN)
+        over = not turn.members(incident).firing
+        if over:
+            settling.resolve(turn, incident, SYSTEM, Reason.LEFT_THE_PLAN)
+        then = f"incident #{incident.number} {'is resolved for it' if over else 'goes on without it'}"
+        yield f"warning: {called[:1].lower()}{called[1:]} is left out while it fires: {then}"
+
+
+def _said(turn: Turn, heart: Heartbeat) -> str:
+    return (
+        f"warning: the heartbeat {heart.service}/{heart.name}, {STANDS[heart.state]}, is left out: "
+        "nobody hears of its absence. "
+        "Put back within a week, by its name or its key, it is judged on"
+    )
+
+
+def few(lines: list[str]) -> list[str]:
+    """As many lines as somebody reads, and how many more there are."""
+    more = len(lines) - MOST_TOLD
+    return lines if more <= 0 else [*lines[:MOST_TOLD], f"warning: and so are {more} more"]

@@ -1,0 +1,267 @@
+"""What a plan leaves out once, and puts back: a heartbeat is judged on from what was known of it."""
+
+from __future__ import annotations
+
+from tests.engine.test_stories import _ping
+from tests.engine.world import PLAN, START, World, dump
+from tocsin.engine import watching
+from tocsin.engine.commands import (
+    AddContact,
+    CreateKey,
+    DeclareKeys,
+    Reassign,
+    RemoveContact,
+    SendCode,
+    SetUser,
+)
+from tocsin.engine.engine import Engine
+from tocsin.engine.inputs import PlanChange
+from tocsin.intake.sources import SOURCES
+from tocsin.kernel.instant import MINUTE, SECOND
+from tocsin.pages.contacts import Contact
+from tocsin.pages.rules import Way
+
+NIGHTLY = b"      nightly: {every: 10m, grace: 5m}\n"
+WITHOUT = PLAN.replace(NIGHTLY, b"")
+NO_WATCHDOG = PLAN.replace(b"      watchdog: {every: 5m, grace: 1m, alert: 'alertname=\"Watchdog\"'}\n", b"")
+
+
+def beating(suffix: str = "") -> tuple[World, int]:
+    """A world in which the nightly job beat once."""
+    world = World()
+    key = int(world.asked(CreateKey(hash=b"h", hint="h", source="heartbeat", service="orders", heartbeat="nightly")).id)
+    world.apply(_ping(world, key, suffix))
+    return world, key
+
+
+def force(world: World, plan: bytes) -> list[str]:
+    """Another plan, and what whoever put it in force is told."""
+    read = world.read(plan)
+    world.plans[read.version] = read
+    result = world.apply(PlanChange(read.version, True), plan=read)
+    assert result is not None
+    return result.message.splitlines()
+
+
+def alike(world: World) -> None:
+    """The journal and the rows say the same as the memory."""
+    assert dump(world.replayed().state) == dump(world.engine.state)
+    assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
+
+
+def test_a_heartbeat_that_is_missing_is_missing_when_the_plan_has_it_again():
+    world, key = beating()
+    world.at("16m")
+    assert world.pages == [("900s", "ana", 1)]
+    said = force(world, WITHOUT)
+    assert said[0].startswith("warning: the heartbeat orders/nightly, which is missing now, is left out")
+    assert said[1] == (
+        "warning: the heartbeat orders/nightly is left out while it fires: incident #1 is resolved for it"
+    )
+    assert (world.incident(1).open, str(world.incident(1).reason)) == (False, "left_the_plan")
+    assert world.told(1)[-2:] == ["left_the_plan", "left_the_plan"]
+    world.restarted(plan=WITHOUT).at("17m")
+    alike(world)
+    assert force(world, PLAN) == []
+    assert (world.pages[-1], world.incident(1).open) == (("1020s", "ana", 1), True)
+    alike(world)
+    world.apply(_ping(world, key, ""))
+    assert not world.incident(1).open
+
+
+def test_one_that_failed_fires_again():
+    world, _ = beating("/fail")
+    world.at("1m")
+    force(world, WITHOUT)
+    assert not world.incident(1).open
+    force(world, PLAN)
+    assert world.incident(1).open
+
+
+def test_one_that_beat_keeps_its_time_and_is_paged_for_when_its_job_died():
+    world, _ = beating()
+    world.at("3m")
+    (said,) = force(world, WITHOUT)
+    assert "which was heard so far, is left out" in said
+    world.at("4m").put_in_force(PLAN)
+    world.at("14m59s")
+    assert world.pages == []
+    world.at("16m")
+    assert world.pages == [("900s", "ana", 1)]
+
+
+def test_a_sign_that_was_expected_meanwhile_is_not_missed_but_the_next_is():
+    """A key of the plan is refused while the plan does not have it."""
+    world, _ = beating()
+    world.at("9m").put_in_force(WITHOUT)
+    world.at("11m").put_in_force(PLAN)
+    world.at("25m59s")
+    assert world.pages == []
+    world.at("27m")
+    assert world.pages == [("1560s", "ana", 1)]
+
+
+def test_what_left_out_is_heard_is_not_missing_when_it_comes_back():
+    world, key = beating()
+    world.at("16m").put_in_force(WITHOUT)
+    world.at("2d").apply(_ping(world, key, ""))
+    world.at("48h5m").put_in_force(PLAN)
+    heart = world.engine.state.heartbeats["orders", "nightly"]
+    assert (heart.state, heart.beats) == ("up", 2)
+    assert [one.title for one in world.engine.state.incidents.values() if one.open] == [
+        "A heartbeat came for orders that the plan does not define"
+    ]
+    alike(world)
+
+
+def test_it_is_kept_for_a_week_and_is_then_as_new_as_any(monkeypatch):
+    world, _ = beating()
+    world.at("16m").put_in_force(WITHOUT)
+    world.at("8d").put_in_force(PLAN)
+    assert world.engine.state.heartbeats["orders", "nightly"].state == "new"
+    world, _ = beating()
+    monkeypatch.setattr(watching, "MOST_KEPT", 0)
+    world.put_in_force(WITHOUT)
+    assert ("orders", "nightly") not in world.engine.state.heartbeats
+    alike(world)
+
+
+def test_a_dead_job_is_paged_for_by_its_new_name_when_its_key_is_the_same():
+    world = World()
+    world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "nightly"),)))
+    world.apply(_ping(world, 1, ""))
+    world.at("16m").put_in_force(PLAN.replace(b"nightly: {every", b"backup: {every"))
+    world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "backup"),)))
+    assert set(world.engine.state.heartbeats) == {("orders", "backup"), ("orders", "watchdog")}
+    assert world.incident(1).open, "it is of the same service, and has just ended"
+    (fires,) = (one for one in world.engine.state.alerts.values() if one.firing)
+    assert fires.own_title.startswith("backup of orders gives no sign of life (last heard")
+    assert world.pages == [("900s", "ana", 1), ("960s", "ana", 1)]
+    alike(world)
+
+
+def test_a_watchdog_that_the_plan_left_out_once_counts_as_a_heartbeat_again():
+    world = World().fires("Watchdog").at("1m")
+    world.restarted(plan=NO_WATCHDOG)
+    assert world.incident(1).open, "it is an alert like any other meanwhile"
+    world.at("2m")
+    world.engine.plan = world.read(PLAN)  # as a start over another folder has it
+    world.restarted(plan=PLAN)
+    assert not world.incident(1).open
+    world.at("4m").fires("Watchdog").at("9m")
+    assert len(world.engine.state.incidents) == 1, "what it says counts"
+    alike(world)
+    world.at("11m")
+    assert world.incident(2).open, "and so does its silence"
+
+
+# --- People, and their contact methods --------------------------------------------------------------------------------
+
+HOOK = "https://push.example/ben"
+OF_THE_PLAN = b", webhook: {url: 'https://ben.example/hook', secret: 'secret:ben'}"
+HOOKED = PLAN.replace(b"ben@shop.example}", b"ben@shop.example" + OF_THE_PLAN + b"}")
+NO_HOOK = HOOKED.replace(OF_THE_PLAN, b"")
+NO_BEN = b"".join(
+    line.replace(b"[ana, ben, kei]", b"[ana, kei]")
+    for line in HOOKED.splitlines(keepends=True)
+    if not line.startswith((b"  ben: ", b"    - {page: ben"))
+)
+
+
+def reached(world: World) -> list[str]:
+    """By which addresses Ben is paged for something new that is given to him."""
+    world.left.clear()
+    world.fires("Down", job="checkout", n=str(world.seq))
+    world.asked(Reassign(incident=max(world.engine.state.incidents), person="ben", actor="person:ana"))
+    world.at(f"{(world.now - START) // SECOND + 3000}s")
+    found = [address for _, who, address, kind in world.left if (who, kind) == ("ben", "page")]
+    for number, incident in list(world.engine.state.incidents.items()):
+        if incident.open:
+            assert world.resolves_by_hand(number, "24h").ok
+    return list(dict.fromkeys(found))
+
+
+def contacts(world: World) -> dict[str, Contact]:
+    """Ben's methods by address."""
+    return {one.address: one for one in world.engine.state.contacts_by("ben")}
+
+
+def with_rules() -> World:
+    """Ben is paged at his webhook of the plan at once, by a method of his own after ten minutes, by mail never."""
+    world = World(HOOKED)
+    (own,) = world.has("ben", HOOK)
+    hook = contacts(world)["https://ben.example/hook"].id
+    assert world.rules("ben", high=(Way(hook), Way(own, 10 * MINUTE))).ok
+    return world
+
+
+def test_who_is_left_out_for_a_moment_is_paged_as_before():
+    world = with_rules()
+    before = {address: (one.id, one.state) for address, one in contacts(world).items()}
+    (said,) = [line for line in force(world, NO_BEN) if "ben" in line]
+    assert said == (
+        "warning: ben is not in the plan any more: 1 contact methods of their own stay theirs. "
+        "Back within a week they are as they were"
+    )
+    alike(world)
+    assert force(world, HOOKED) == []
+    assert {address: (one.id, one.state) for address, one in contacts(world).items()} == before
+    assert reached(world) == ["https://ben.example/hook", HOOK]
+    alike(world)
+
+
+def test_a_method_that_the_plan_leaves_out_keeps_its_place_in_the_rules_and_its_owner_is_told():
+    world = with_rules()
+    world.left.clear()
+    (said,) = [line for line in force(world, NO_HOOK) if "ben" in line]
+    assert said.startswith("warning: ben's webhook is left out")
+    notices = [page.title for page in world.told_pages if (page.person, page.reason) == ("ben", "contact_changed")]
+    assert notices[-1].startswith("The plan leaves out a contact method of yours: webhook")
+    hook = contacts(world)["https://ben.example/hook"]
+    assert not hook.trusted
+    assert world.asked(SendCode(actor="person:ben", contact=hook.id, seed=b"s" * 16, hash=b"h" * 32)).code == "conflict"
+    assert reached(world) == [HOOK]
+    alike(world)
+    force(world, HOOKED)
+    assert reached(world) == ["https://ben.example/hook", HOOK]
+
+
+def test_what_the_plan_left_out_its_owner_may_add_as_their_own_or_remove_and_in_a_week_it_is_gone():
+    world = with_rules()
+    force(world, NO_HOOK)
+    hook = contacts(world)["https://ben.example/hook"].id
+    made = world.asked(AddContact(actor="person:ben", person="ben", channel="webhook", address=HOOK))
+    assert made.code == "conflict", "that is there"
+    made = world.asked(
+        AddContact(actor="person:ben", person="ben", channel="webhook", address="https://ben.example/hook")
+    )
+    assert int(made.id) == hook and not contacts(world)["https://ben.example/hook"].trusted
+    assert world.proves(hook).ok
+    assert contacts(world)["https://ben.example/hook"].trusted
+    force(world, HOOKED)
+    force(world, NO_HOOK)
+    assert world.asked(RemoveContact(actor="person:ben", contact=hook)).ok
+    force(world, HOOKED)
+    force(world, NO_HOOK)
+    world.at("8d").put_in_force(PLAN)
+    assert set(contacts(world)) == {"ben@shop.example", HOOK}
+
+
+def test_a_name_that_comes_back_after_a_week_inherits_no_telephone_and_no_user():
+    world = with_rules()
+    world.asked(SetUser(name="benedict", role="responder", person="ben"))
+    said = [line for line in force(world, NO_BEN) if "ben" in line]
+    assert "1 contact methods of their own and user benedict stay theirs" in said[0]
+    world.at("40d")
+    said = force(world, HOOKED.replace(b"https://ben.example/hook", b"https://other.example/hook"))
+    days = "warning: ben is back in the plan after 40 days, and may be another person by now"
+    assert said[0] == f"{days}: what they added then pages them only when a code proved it again"
+    assert said[1] == f"{days}: user benedict acts for them no more. If it is theirs, say so on the page Users"
+    assert world.engine.state.users_by_name["benedict"].person == ""
+    assert not contacts(world)[HOOK].trusted
+    assert HOOK not in reached(world)
+    told = [page.title for page in world.told_pages if (page.person, page.reason) == ("ben", "contact_changed")]
+    assert told[-1] == "You are in the plan again after 40 days: prove the contact methods you had added once more"
+    alike(world)
+    assert world.proves(contacts(world)[HOOK].id).ok
+    assert HOOK in reached(world)

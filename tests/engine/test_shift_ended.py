@@ -1,0 +1,90 @@
+"""A page that its channel refuses for now is tried again, but not beyond its person's shift: whoever is on call by then
+is paged in their place.
+"""
+
+from __future__ import annotations
+
+from tests.engine.world import START, World, dump
+from tocsin.kernel.instant import MINUTE
+from tocsin.pages.ledger import Page
+
+PLAN = b"""
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  ben: {name: Ben, email: ben@shop.example}
+  kei: {name: Kei, email: kei@shop.example}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+last resort: kei
+schedules: {p: {handoff notice: off, layers: [{rotate: [ana, ben], every: hour, handoff: 00:00,
+  starts: 2026-11-23 with ben}]}}
+escalations: {shop: [{page: p, wait: 55m}, {page: kei, wait: 55m}]}
+services: {checkout: {escalation: shop}, search: {escalation: shop}}
+"""
+
+
+def down(world: World, until: str, *people: str) -> World:
+    """These people's mail is refused for now until then, in minutes."""
+
+    def answers(page: Page) -> str:
+        dead = page.person in (people or (page.person,)) and world.now < START + int(until) * MINUTE
+        return "retry" if dead and page.kind == "page" else "sent"
+
+    world.answers = answers
+    return world
+
+
+def left(world: World) -> list[tuple[int, str]]:
+    """What left, by minute, that its channel took."""
+    rows = sorted((row.left_at, row.person) for row in world.rows(1) if row.left_at is not None)
+    return [((at - START) // MINUTE, person) for at, person in rows]
+
+
+def test_ana_is_on_call_until_sixty():
+    world = World(PLAN).at("59m").fires("Down", service="checkout").at("2h")
+    assert left(world)[0] == (59, "ana")
+
+
+def test_who_is_on_call_now_is_paged_and_not_whoever_went_home():
+    world = down(World(PLAN).at("59m"), "70", "ana").fires("Down", service="checkout").at("2h")
+    assert "ana" not in [person for _, person in left(world)] and (60, "ben") in left(world)
+    said = [entry.what for entry in world.timeline if entry.incident == 1]
+    assert "The shift of Ana ended before a page could leave: paging Ben" in said
+    assert [row.outcome for row in world.rows(1, "ana")] == ["relieved"]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_where_everybodys_mail_is_down_it_is_the_one_on_call_when_it_is_up_again():
+    world = down(World(PLAN).at("59m"), "70").fires("Down", service="checkout").at("80m")
+    assert sorted(person for _, person in left(world)) == ["ben", "kei"]
+
+
+def test_whose_shift_goes_on_is_tried_on():
+    world = down(World(PLAN).at("59m"), "70", "ana").fires("Down", service="checkout").at("59m30s")
+    world.put_in_force(PLAN.replace(b"rotate: [ana, ben]", b"rotate: [ana]").replace(b" with ben", b" with ana"))
+    assert (74, "ana") in left(world.at("80m"))
+
+
+def test_where_nobody_is_on_call_by_then_it_is_tried_on():
+    world = down(World(PLAN).at("59m"), "70", "ana").fires("Down", service="checkout").at("59m30s")
+    world.put_in_force(PLAN.replace(b"with ben}", b"with ben, only: Mon 00:00-04:00}"))
+    assert (74, "ana") in left(world.at("80m"))
+
+
+def test_what_reached_her_in_her_shift_by_another_method_is_enough():
+    world = World(PLAN).at("50m")
+    world.has("ana", "https://hooks.example/ana")
+    world.answers = lambda page: "retry" if page.person == "ana" and page.channel == "email" else "sent"
+    world.at("59m").fires("Down", service="checkout").at("75m")
+    assert [person for _, person in left(world)] == ["ana"]
+
+
+def test_of_a_message_about_several_each_goes_to_who_is_on_call():
+    world = down(World(PLAN).at("59m"), "70", "ana")
+    for n in range(6):
+        world.fires(f"Down{n}", service="checkout", host=str(n))
+    world.at("2h")
+    for n in range(1, 7):
+        people = {row.person for row in world.rows(n) if row.left}
+        assert "ana" not in people and "ben" in people, n

@@ -1,0 +1,152 @@
+"""An escalation that reached nobody, because every channel refused for good, begins again soon: the doubling of a
+minute, and at once when the plan, a method or who is on call changed. Never a storm.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.world import START, World, dump
+from tocsin.engine.commands import AddOverride
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND
+from tocsin.pages.ledger import Page
+
+PLAN = b"""
+tocsin: 1
+team: shop
+people:
+  ana: {name: Ana, email: ana@shop.example}
+  ben: {name: Ben, email: ben@shop.example}
+  kei: {name: Kei, email: kei@shop.example}
+mail: {server: smtp://localhost:25, from: tocsin@shop.example}
+last resort: kei
+escalations: {shop: [{page: ana, wait: 5m}, {page: ben, wait: 5m}]}
+services: {checkout: {escalation: shop}, search: {escalation: shop}}
+"""
+OTHER = PLAN.replace(b"localhost:25", b"localhost:26")
+
+
+def refused(world: World, *but: str, answer: str = "failed auth") -> World:
+    """Everybody's channel refuses everything, but these people's."""
+    world.answers = lambda page: "sent" if page.person in but else answer
+    return world
+
+
+def minutes(world: World) -> list[int]:
+    """When Ana was tried, in minutes: when each pass of the escalation began."""
+    asked = dict.fromkeys(row.intended_at for row in world.rows(1, "ana"))
+    return [(at - START) // MINUTE for at in asked]
+
+
+def said(world: World) -> list[str]:
+    return [entry.what for entry in world.timeline if entry.incident == 1]
+
+
+def test_it_begins_again_after_a_minute_and_then_twice_as_late_each_time():
+    world = refused(World(PLAN)).fires("Down", service="checkout").at("35m")
+    assert minutes(world) == [0, 1, 2, 4, 8, 16, 26]
+    assert said(world)[-3:] == [
+        "Paging Kei; next in 30 min if nobody answers",
+        "The last resort reached nobody",
+        "Paging begins again in 10 min",
+    ]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_it_is_the_same_over_a_day_and_never_a_storm():
+    world = refused(World(PLAN)).fires("Down", service="checkout").at("1d")
+    gaps = [later - before for before, later in zip(minutes(world), minutes(world)[1:], strict=False)]
+    assert max(gaps) == 10 and len(minutes(world)) < 160
+
+
+def test_the_first_pass_after_the_mend_reaches_and_then_people_have_their_usual_time():
+    world = refused(World(PLAN)).fires("Down", service="checkout").at("50s")
+    refused(world, "ana", "ben", "kei").at("1h")
+    left = [(clock, person) for clock, person, _, _ in world.left if float(clock[:-1]) >= 50]
+    assert left[:4] == [("60s", "ana"), ("360s", "ben"), ("660s", "kei"), ("2460s", "ana")]
+
+
+@pytest.mark.parametrize("plan", [OTHER, PLAN])
+def test_a_plan_put_in_force_has_it_tried_at_once(plan):
+    """The same plan, too: a secret that was mended is said by no other."""
+    world = refused(World(PLAN)).fires("Down", service="checkout").at("20m")
+    refused(world, "ana")
+    world.left.clear()
+    world.put_in_force(plan)
+    assert [(clock, person) for clock, person, _, _ in world.left] == [("1200s", "ana")]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_a_method_that_is_proved_has_it_tried_at_once():
+    world = refused(World(PLAN)).fires("Down", service="checkout").at("20m")
+    world.answers = lambda page: "sent" if page.channel == "webhook" else "failed auth"
+    world.has("ben", "https://hooks.example/ben")
+    assert ("1200s", "ben", "https://hooks.example/ben", "page") in world.left
+
+
+def test_a_method_of_somebody_it_never_pages_changes_nothing():
+    people = PLAN.replace(b"mail: {", b"  zoe: {name: Zoe}\nmail: {")
+    world = refused(World(people)).fires("Down", service="checkout").at("20m")
+    before = minutes(world)
+    world.answers = lambda page: "sent" if page.channel == "webhook" else "failed auth"
+    world.has("zoe", "https://hooks.example/zoe")
+    assert minutes(world) == before
+
+
+def test_nobody_has_any_method_and_whoever_proves_one_hears_of_it_at_once():
+    mute = PLAN.replace(b", email: ana@shop.example", b"").replace(b", email: kei@shop.example", b"")
+    mute = mute.replace(b"page: ben, wait: 5m", b"page: ana, wait: 9m")
+    world = World(mute).fires("Down", service="checkout").at("45s")
+    world.left.clear()
+    world.has("ana", "https://hooks.example/ana")
+    assert [(clock, person) for clock, person, _, kind in world.left if kind == "page"] == [("45s", "ana")]
+
+
+def test_what_is_refused_for_now_is_tried_again_by_itself_and_the_half_hour_stands():
+    world = refused(World(PLAN), answer="retry").fires("Down", service="checkout").at("40m")
+    assert minutes(world) == [0, 30]
+
+
+def test_where_a_step_reached_somebody_the_half_hour_stands_though_the_last_resort_reached_nobody():
+    world = refused(World(PLAN), "ana", "ben").fires("Down", service="checkout").at("45m")
+    assert minutes(world) == [0, 40]
+    assert "The last resort reached nobody" in said(world)
+
+
+def test_a_page_that_leaves_late_gives_whoever_it_is_to_the_usual_time():
+    def answers(page: Page) -> str:
+        if page.person != "kei":
+            return "failed auth"
+        return "retry" if world.now < START + 20 * SECOND else "sent"
+
+    world = World(PLAN)
+    world.answers = answers
+    world.fires("Down", service="checkout").at("20m")
+    assert minutes(world) == [0] and world.rows(1, "kei")[-1].left_at == START + 35 * SECOND
+
+
+def test_one_who_takes_it_or_a_silence_ends_it():
+    world = refused(World(PLAN)).fires("Down", service="checkout").at("90s")
+    world.acknowledges(1)
+    assert minutes(world.at("59m")) == [0, 1]
+    world = refused(World(PLAN)).fires("Down", service="checkout").at("90s")
+    world.silences('alertname="Down"', for_="40m")
+    assert minutes(world.at("40m")) == [0, 1]
+    assert len(minutes(world.at("45m"))) > 2
+
+
+def test_with_paging_off_nothing_is_tried_again():
+    world = World(PLAN, paging=False).fires("Down", service="checkout").at("29m")
+    assert len(minutes(world)) == 1
+
+
+def test_who_comes_on_call_is_paged_at_once():
+    plan = PLAN.replace(b"escalations:", b"schedules: {p: {layers: [{rotate: [ana]}]}}\nescalations:")
+    plan = plan.replace(b"page: ana, wait: 5m", b"page: p, wait: 5m").replace(b"page: ben", b"page: ana")
+    world = refused(World(plan), "ben").fires("Down", service="checkout").at("20m")
+    world.left.clear()
+    made = AddOverride(
+        actor="person:ben", schedule="p", person="ben", starts_at=world.now, ends_at=world.now + HOUR
+    )  # fmt: skip
+    assert world.asked(made).ok
+    assert ("1200s", "ben", "ben@shop.example", "page") in world.left
