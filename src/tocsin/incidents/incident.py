@@ -97,6 +97,14 @@ class Snoozed(Struct, omit_defaults=True):
         drop(self.alerts, alert)
 
 
+class Owed(Struct, frozen=True):
+    """Repetitions of a step that reached nobody, so that the next was paged at once: the ``round`` paged ``at``."""
+
+    step: int
+    round: int
+    at: Instant
+
+
 def opened_after(reopened_at: Instant | None, page_at: Instant) -> bool:
     """See ``Incident.opened_after``."""
     return reopened_at is not None and page_at < reopened_at
@@ -108,6 +116,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     Escalation: ``steps`` is the snapshot taken when it opened (or was reopened),
     ``step`` and ``round`` say what is paged next, ``next_at`` when (kept in ``resume_at`` while paused).
     ``waits`` names why ``next_at`` is not the step's own time: of low urgency later, where nobody was reached sooner.
+    ``owed``: steps that were passed over because nobody took their pages are repeated as they say all the same.
     ``urgency`` is that of its most urgent alert; low waits for people's mornings.
     ``customer_tier``: the highest of the customers its alerts are about; "" when nothing says it.
     ``responders``: persons somebody added by hand.
@@ -190,6 +199,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     customer_tier: str = ""
     checklists: tuple[str, ...] = ()
     ticks: dict[str, dict[str, Tick]] = {}
+    owed: tuple[Owed, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -233,6 +243,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         paged = max(1, self.step + (1 if self.round else 0))
         return max((step.answers for step in (self.steps if self.laps else self.steps[:paged])), default=1)
 
+    def given_to(self, person: str) -> bool:
+        """Whether somebody gave it to a person: then their answer is enough, whatever its steps ask for."""
+        return any(step.given and f"person:{person}" in step.targets for step in self.steps)
+
     @property
     def noted(self) -> str:
         """Says to whoever answered, and is not enough alone, what that is worth. Without its full stop."""
@@ -248,6 +262,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         ):  # fmt: skip
             if moment is not None and (due is None or moment < due):
                 due = moment
+        for one in self.owed:
+            due = one.at if due is None else min(due, one.at)
         if self.answers:  # nearly never: this is asked at every turn
             due = min(self.answers.values()) if due is None else min(due, *self.answers.values())
         return due
