@@ -236,7 +236,8 @@ def both_have(*names: str) -> str:
     head, *services = PLAN.split("    targets:\n")
     targets = "    targets:\n" + "".join(map(one.format, names))
     rest = (part[min(at for at in (part.find("  pay:"), part.find("  payments:")) if at >= 0) :] for part in services)
-    return head + "".join(targets + part for part in rest)
+    whole = head + "".join(targets + part for part in rest)
+    return whole.replace("service: pay}", "service: pay, group: {by: [region]}}")
 
 
 def test_many_that_wait_say_it_once_each_and_leave_what_was_found_to_be_read() -> None:
@@ -340,6 +341,34 @@ def test_a_schedules_run_that_is_late_is_told_of_also_when_an_incident_waits_for
 
 
 # -- what happens while it waits ---------------------------------------------------------------------------------------
+
+
+def test_time_that_was_given_ends_also_while_pages_wait_for_another_system() -> None:
+    world = Waits(fixes, kicks, plan=both_have("a", "b"))
+    world.full = {"a": 97, "b": 97}
+    world.fires("Full", instance="a", of="cart")
+    world.until("1m").fires("Stuck", instance="a", of="pay")
+    assert world.run(2).outcome == "not_needed"
+    world.until("5m").fires("Full", instance="b", of="pay")
+    assert world.run(3).state == "watching" and world.incident(2).hold_until == world.now + 10 * MINUTE
+    world.over_of("cart", instance="a").until("14m")
+    assert [page[:3:2] for page in world.pages] == [("600s", 2)], "what fires on a is nobody's"
+    world.is_whole()
+
+
+def test_no_page_waits_for_an_answer_also_while_another_system_is_watched() -> None:
+    @playbook(name="asks", answers=['alertname="Odd"'], trust=trust(start="ask"))
+    def asks(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Waits(fixes, asks, plan=both_have("a", "b"), rung="")
+    world.full = {"a": 97, "b": 97}
+    world.fires("Odd", instance="a", of="cart")
+    world.until("1m").fires("Full", instance="b", of="pay")
+    assert world.run(2).state == "watching" and world.incident(2).hold_until
+    world.until("2m").fires("Odd", instance="a", of="pay")
+    assert world.waits(2) and ("120s", 2) in [page[:3:2] for page in world.pages]
 
 
 def test_a_shorter_time_to_wait_for_code_counts_at_once() -> None:
