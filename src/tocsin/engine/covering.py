@@ -48,16 +48,9 @@ def standing(
     return {key: found[key] for key in plan.rosters if key in found}
 
 
-def calendars_of(plan: Plan, key: str) -> set[str]:
-    """The calendars that have a say in a schedule, by its layers or by when its people are away."""
-    schedule, people = plan.schedules[key], plan.people
-    theirs = (people[one].holidays for one in schedule.people() if one in people)
-    return {*schedule.calendars, *(name for names in theirs for name in names)}
-
-
 def _concerned(plan: Plan, calendar: str) -> Set[str]:
     """The schedules a calendar has a say in, and those whose stand-ins hang on who is on call by these."""
-    left = [key for key in plan.rosters if calendar in calendars_of(plan, key)]
+    left = [key for key in plan.rosters if calendar in plan.calendars_of[key]]
     found: set[str] = set()
     while left:
         key = left.pop()
