@@ -53,3 +53,20 @@ def test_when_what_took_a_steps_pages_place_is_refused_for_good_the_next_step_is
     left = [(at, person, kind) for at, person, _, kind in world.left if person != "ana"]
     assert left == [("3s", "ben", "notice"), ("3s", "ben", "page"), ("3s", "kei", "page")], "who asked is told as well"
     assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_what_waited_from_the_round_before_and_has_left_since_counts_for_the_round_that_leans_on_it():
+    """The step is paged twice: for Ana, whose page still waits then, nothing is written down the second time."""
+    twice = b"  twice:\n    - {page: [ana, kei], wait: 20s, repeat: 2}\n    - {page: ben, wait: 10m}\nservices:\n"
+    plan = PLAN.replace(b"services:\n", twice).replace(b"checkout: {escalation: shop", b"checkout: {escalation: twice")
+    world = busy(plan)
+    world.answers = lambda page: "never" if page.person == "kei" else "sent"
+    world.at("34s")
+    *_, again = [row for row in world.rows(4) if row.person == "kei"]
+    assert fourth(world) == [("0s", "kei"), ("20s", "kei"), ("30s", "ana")]
+    world.apply(Delivered(again.id, "failed", "address", "550"))
+    assert not any(entry.what == "Step 1 reached nobody" for entry in world.timeline)
+    world.at("39s")
+    assert [person for _, person in fourth(world)[3:]] == []
+    world.at("1m")
+    assert fourth(world)[3] == ("40s", "ben")

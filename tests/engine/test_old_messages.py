@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.engine.test_reach import storm
 from tests.engine.test_snoozes import alike
 from tests.engine.world import PLAN, World
-from tocsin.engine.commands import Acknowledge
+from tocsin.engine.commands import Acknowledge, AddResponders
 from tocsin.kernel.instant import HOUR
 from tocsin.pages.ledger import Page
 
@@ -59,4 +59,24 @@ def test_what_still_is_as_the_message_told_is_answered_beside_what_was_opened_ag
     world.at("2m").resolves("D", job="checkout").at("3m").fires("D", job="checkout")
     assert world.asked(Acknowledge(incident=4, page=first.id)).ok
     assert [world.incident(number).state for number in (4, 5, 6)] == ["triggered", "acknowledged", "acknowledged"]
+    alike(world)
+
+
+def test_a_call_for_help_of_before_is_not_answered_for_the_trouble_of_today():
+    """Else who has it now waits for somebody who thinks of other trouble, and a newer call to them is withdrawn."""
+    world = World().fires("Down", job="checkout").at("1m")
+    world.acknowledges(1)
+    ask = AddResponders(actor="person:ana", incident=1, targets=("person:ben",))
+    world.asked(ask)
+    (old,) = [row for row in world.rows(1, "ben") if row.kind == "help"]
+    world.at("5m").resolves("Down", job="checkout").at("10m").fires("Down", job="checkout").at("11m")
+    world.acknowledges(1)
+    world.answers = lambda page: "retry"
+    world.asked(ask)
+    said = world.asked(Acknowledge(incident=1, actor="person:ben", page=old.id))
+    assert (said.ok, said.message) == (False, "Incident #1 was opened again since that page")
+    new = [row for row in world.rows(1, "ben") if row.kind == "help" and row is not old]
+    assert (old.answered_at, {row.state for row in new}) == (None, {"intended"})
+    assert world.asked(Acknowledge(incident=1, actor="person:ben", page=new[0].id)).ok
+    assert world.told(1)[-1] == "answered"
     alike(world)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.world import PLAN, World, dump
 from tocsin.engine.commands import Acknowledge, AddResponders, ApplyPlan, Reassign, Snooze
-from tocsin.kernel.instant import HOUR
+from tocsin.kernel.instant import HOUR, MINUTE
 from tocsin.pages.rendering import because
 from tocsin.runtime.composing import compose
 
@@ -168,6 +168,63 @@ def test_help_whose_channel_is_down_is_said_to_be_tried_again_and_once():
     assert [row.person for row in world.rows(1) if row.reason == "help_unheard"] == ["ana"], "who has it waits too"
     world.at("50m")
     assert sum(entry.reason == "help_unheard" for entry in world.timeline) == 1
+
+
+@pytest.mark.parametrize("then", ["somebody has it", "it becomes graver", "it is given away", "it is long since"])
+def test_that_nobody_comes_is_told_whatever_becomes_of_the_incident_while_it_is_open(then):
+    """The way to whoever asked is down at first."""
+    world = World().fires("Disk", job="checkout", instance="a", severity="warning").at("1m")
+    if then != "somebody has it":
+        hold = 5 * MINUTE if then == "it is long since" else None
+        world.asked(Acknowledge(actor="person:ana", incident=1, hold=hold))
+    mended = False
+
+    def answers(page):
+        if page.person == "kei":
+            return "failed client"
+        return "sent" if mended or page.kind != "notice" else "retry"
+
+    world.answers = answers
+    assert world.asked(AddResponders(actor="person:ben", incident=1, targets=("person:kei",))).ok
+    world.at("2m")
+    if then == "somebody has it":
+        world.acknowledges(1)
+    elif then == "it becomes graver":
+        world.fires("Disk", job="checkout", instance="b")
+    elif then == "it is given away":
+        assert world.asked(Reassign(actor="person:ana", incident=1, person="ana")).ok
+    world.at("8m")
+    mended = True
+    world.at("30m")
+    heard = [row for row in world.rows(1, "ben") if row.reason == "help_unheard"]
+    assert [(row.kind, row.state) for row in heard] == [("notice", "sent")]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_that_nobody_comes_is_told_no_more_once_it_is_over():
+    world = down().at("1m")
+    world.answers = lambda page: "failed client" if page.person == "kei" else "retry"
+    world.asked(AddResponders(actor="person:ben", incident=1, targets=("person:kei",)))
+    world.at("2m").resolves("Down", job="checkout")
+    assert [row.state for row in world.rows(1, "ben") if row.reason == "help_unheard"] == ["overtaken"]
+
+
+@pytest.mark.parametrize("mail", ["failed client", "retry"])
+def test_help_that_reached_nobody_so_far_by_either_method_is_said_once_and_when_the_last_is_given_up(mail):
+    """The push is tried again all the while, and the mail after it is refused, for good or for now."""
+    world = down()
+    world.acknowledges(1, "5h")
+    world.has("kei", "https://push.example/kei")
+    world.answers = lambda page: "sent" if page.person == "ana" else "retry" if page.channel == "webhook" else mail
+    world.asked(AddResponders(actor="user:owner", incident=1, targets=("person:kei",)))
+    told = lambda: [entry.what for entry in world.timeline if entry.reason == "help_unheard"]  # noqa: E731
+    first = "The call for help has not reached Kei; it is tried again"
+    assert told() == [first], "whoever waits need not wait an hour to know"
+    world.at("59m")
+    assert told() == [first]
+    world.at("3h")
+    assert told() == [first, "The call for help did not reach Kei"]
+    assert dump(world.replayed().state) == dump(world.engine.state)
 
 
 def test_help_that_reached_somebody_by_one_method_is_no_failure():

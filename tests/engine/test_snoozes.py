@@ -10,8 +10,10 @@ from tests.engine.world import PLAN, START, World, dump
 from tocsin.engine.commands import Acknowledge, ApplyPlan, Reassign, Snooze
 from tocsin.engine.inputs import Received, Seen
 from tocsin.engine.state import State
+from tocsin.intake.event import Event
 from tocsin.intake.request import Request
 from tocsin.kernel.instant import HOUR, MINUTE, format_rfc3339, parse_duration
+from tocsin.kernel.stretches import spans
 from tocsin.runtime.seen import bitmap
 
 
@@ -158,6 +160,9 @@ def test_a_snooze_is_over_for_what_becomes_graver_than_all_that_was_put_off(ende
     key = "a" if ended else "b"
     world.at("10m").fires("Disk", service="checkout", key=key, instance=key)
     assert (world.pages[1:], world.incident(1).state) == ([("600s", "ana", 1)], "triggered")
+    (more,) = [one for one in world.engine.state.alerts.values() if one.firing and one.key == key]
+    off = world.incident(1).snoozed
+    assert off is not None and not off.has(more.id), "it counts like any other, also should it become less"
     alike(world)
 
 
@@ -395,3 +400,102 @@ def test_what_was_put_off_makes_nothing_urgent_that_is_given_away_or_follows_ano
         [("0s", "ana", 1)], "low", "quiet_hours",
     )  # fmt: skip
     alike(world)
+
+
+def _newcomer_ended() -> World:
+    """Put off for a day; a newcomer that opened the incident an hour later is over."""
+    world = World().fires("Down", job="checkout", instance="a").at("1m")
+    world.resolves_by_hand(1, "24h")
+    world.at("60m").fires("Down", job="checkout", instance="b").at("61m").resolves("Down", job="checkout", instance="b")
+    return world.at("70m")
+
+
+def test_who_resolves_what_a_newcomer_opened_leaves_the_others_put_off_for_as_long_as_somebody_said():
+    world = _newcomer_ended()
+    assert world.resolves_by_hand(1).ok
+    assert world.timeline[-1].what == "Resolved while alerts still fire; judged again in 22 h 51 min"
+    world.at("1440m")
+    before = len(world.pages)
+    assert world.pages[-1] == ("3900s", "ben", 1), "when the newcomer was not answered"
+    world.at("1441m")
+    assert world.pages[before:] == [("86460s", "ana", 1)]
+    alike(world)
+
+
+@pytest.mark.parametrize("but", ["a newcomer fires on", "it is nearly over", "another time is said"])
+def test_who_resolves_what_a_newcomer_opened_puts_all_off_for_an_hour(but):
+    """Nobody put a newcomer off for a day; and a snooze of which nobody says how long lasts an hour at least."""
+    world = _newcomer_ended()
+    if but == "a newcomer fires on":
+        world.fires("Down", job="checkout", instance="c").at("71m")
+    elif but == "it is nearly over":
+        world.at("1430m")
+    world.resolves_by_hand(1, "1h" if but == "another time is said" else "")
+    assert world.incident(1).snoozed_until == world.now + HOUR
+
+
+def test_a_silence_that_ends_over_what_is_put_off_says_and_counts_nothing():
+    world = World().fires("Down", job="checkout", instance="a").at("1m")
+    world.resolves_by_hand(1, "24h")
+    world.at("2m").silences('instance="a"', for_="10m")
+    world.at("20m")
+    assert ("Fires again while snoozed" in [one.what for one in world.timeline], world.incident(1).alerts) == (False, 1)
+    world.fires("Down", job="checkout", instance="a", severity="critical")
+    world.at("1440m")
+    assert [page for page in world.pages if page[2]] == [("0s", "ana", 1)]
+    world.at("1441m")
+    assert world.pages[-1] == ("86460s", "ana", 1)
+    alike(world)
+
+
+def test_what_became_graver_under_a_silence_opens_what_was_put_off_when_that_ends():
+    world = World().fires("Disk", service="checkout", key="a", severity="warning", instance="a").at("1m")
+    world.resolves_by_hand(1, "24h")
+    world.at("2m").silences('instance="a"', for_="10m")
+    world.at("3m").fires("Disk", service="checkout", key="a", instance="a").at("12m")
+    assert ([page for page in world.pages if page[2]][1:], world.incident(1).alerts) == ([("720s", "ana", 1)], 1)
+    alike(world)
+
+
+def test_what_is_put_off_becomes_no_more_by_flapping_however_long_it_lasts():
+    """Each hands its place to the alert that it fires as; ids that were given in a row take up no room."""
+    world = World()
+    machines = [str(n) for n in range(200)]
+
+    def all_of_them(state):
+        world.hears(*(Event(labels={"alertname": "Disk", "job": "checkout", "instance": one}, own_title="Disk",
+                            severity="warning", starts_at=world.now, state=state,
+                            ends_at=None if state == "firing" else world.now) for one in machines))  # fmt: skip
+
+    all_of_them("firing")
+    world.at("1m").resolves_by_hand(1, "24h")
+    machines.pop()  # one fires on
+    for minute in range(2, 8):
+        world.at(f"{minute}m")
+        all_of_them("resolved")
+        all_of_them("firing")
+    off = world.incident(1).snoozed
+    assert off is not None and sum(map(len, spans(off.alerts))) == 200
+    assert {one.id for one in world.engine.state.alerts.values() if one.firing} == {
+        id for span in spans(off.alerts) for id in span
+    }
+    assert len(off.alerts) < 5 and len(world.pages) == 1
+    alike(world)
+
+
+def test_what_a_version_before_wrote_down_as_put_off_stays_so():
+    """It had each id by itself."""
+    world = World()
+    for instance in "abcd":
+        world.fires("Down", job="checkout", instance=instance)
+    world.at("1m").resolves_by_hand(1, "8h")
+    kind, raw = world.tables["incidents"][1]
+    row = msgspec.json.decode(raw)
+    assert row["snoozed"]["alerts"] == [1, -4]
+    row["snoozed"]["alerts"] = [1, 2, 3, 4]
+    world.tables["incidents"][1] = kind, msgspec.json.encode(row)
+    world.restarted().at("2m").resolves("Down", job="checkout", instance="b")
+    world.at("3m").fires("Down", job="checkout", instance="b").at("4m")
+    off = world.incident(1).snoozed
+    assert off is not None and [id for span in spans(off.alerts) for id in span] == [1, 3, 4, 5]
+    assert world.pages == [("0s", "ana", 1)]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.engine.world import dump
 from tests.playbooks.playground import Playground, Pump, Run, drain, kick, level
+from tocsin.engine.inputs import Deaf
 from tocsin.kernel.instant import MINUTE, SECOND, parse_duration
 from tocsin.playbooks.language import playbook, trust
 
@@ -96,6 +97,18 @@ def test_one_that_asks_when_its_incident_ends_for_good_is_told_of_and_is_no_fail
     world.at("12m")
     told_of(world)
     assert not world.run(1).failed and world.rung(world.run(1).playbook) == stood
+
+
+def test_time_in_which_nothing_could_be_heard_is_none_in_which_the_alert_stayed_away() -> None:
+    world = asking(drains_then_asks)
+    world.resolves("Full", instance="cart-1")
+    world.at("2m")
+    deaf_since, world.now = world.now, world.now + 5 * MINUTE
+    world.apply(Deaf(deaf_since, world.now))
+    world.at("15m")
+    assert world.run(1).state == "asking", "ten minutes, and those five"
+    world.at("17m")
+    told_of(world)
 
 
 @pytest.mark.parametrize("which", [drains_then_asks, asks_for_each])

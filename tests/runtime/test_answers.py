@@ -315,6 +315,19 @@ async def test_who_is_asked_for_help_answers_in_the_channel_and_takes_nothing_ov
     assert (world.incident(1).acknowledged_by, help.answered_at) == ("person:ben", world.now)
 
 
+async def test_a_call_for_help_of_before_is_not_answered_for_the_trouble_of_today(door: Door) -> None:
+    world = door.world
+    world.asked(Acknowledge(actor="person:ben", incident=1))
+    world.asked(AddResponders(actor="person:ben", incident=1, targets=("person:ana",)))
+    help = next(page for page in world.engine.state.pages.values() if page.kind == "help")
+    world.at("2m").resolves("Down", job="checkout").at("10m").fires("Down", job="checkout")
+    world.asked(Acknowledge(actor="person:ben", incident=1))
+    door.clock.now = lambda: world.now  # type: ignore[method-assign]  # as the world goes
+    door.box.says = Heard(answer=Answer(page=help.id, by="ana@shop.example", mark="m2"))
+    assert (await door.call()).body == b"Incident #1 was opened again since that page."
+    assert (help.answered_at, world.incident(1).acknowledged_by) == (None, "person:ben")
+
+
 async def test_a_drill_is_answered_in_the_channel(door: Door) -> None:
     world = door.world
     number = int(world.asked(StartDrill(actor="person:ana", person="ana")).id)
@@ -438,6 +451,29 @@ async def test_two_that_are_said_in_a_row_answer_one(door: Door) -> None:
     assert (await door.call()).body == b"You have incident #1.", "nothing else was asked, and that was long ago"
     says(door, yes=True, mark="w5")
     assert (await door.call()).body == b"", "nothing waits for an answer"
+
+
+@pytest.mark.parametrize("how", ["is refused", "does not arrive"])
+async def test_a_yes_takes_nothing_that_its_writer_never_read(door: Door, how: str) -> None:
+    """The first page arrived; the second, in its own message, did not. It stays paged by other ways."""
+    world = door.runs().world
+    if how == "is refused":
+        world.answers = lambda page: "failed address" if page.incident == 2 else "sent"
+    door.at("2m")
+    world.fires("Slow", job="checkout")
+    door.at("3m")
+    first, second = (world.rows(number, "ana")[0] for number in (1, 2))
+    if how == "does not arrive":
+        world.apply(Receipted(second.id, "failed", "30003: unreachable", "SM1"))
+    assert second.state == "failed"
+    door.at("4m30s")
+    says(door, yes=True)
+    assert (await door.call()).body == f"Reply {first.id} to acknowledge.".encode(), "it may be a yes to either"
+    assert [world.incident(number).state for number in (1, 2)] == ["triggered", "triggered"]
+    if how == "does not arrive":  # what is refused is tried again meanwhile
+        door.at("6m")
+        says(door, yes=True, mark="w2")
+        assert (await door.call()).body == b"You have incident #1.", "that was asked last"
 
 
 async def test_a_yes_that_was_not_taken_is_taken_when_it_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:

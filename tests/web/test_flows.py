@@ -142,6 +142,19 @@ def test_resolving_while_alerts_fire_takes_a_snooze_of_one_hour_unless_chosen(si
     assert site.core.asked[-1] == c.Resolve(actor="person:ana", incident=1044, snooze=HOUR)
 
 
+def test_who_resolves_what_a_newcomer_opened_finds_chosen_what_was_said_of_the_others(
+    site: Site, ana: Browserless
+) -> None:
+    incident = site.night.incident(1042)
+    incident.snoozed_until = NOW + 9 * HOUR
+    site.night.put(incident)
+    ana.get("/incidents/1042")
+    assert '<option value="" selected>the time they are put off for already, until' in ana.page
+    assert f'<option value="{HOUR}">1 h</option>' in ana.page
+    ana.send("/incidents/1042/resolve", snooze="")
+    assert site.core.asked[-1] == c.Resolve(actor="person:ana", incident=1042)
+
+
 def test_that_it_is_looked_at_again_is_said_once_and_when(ana: Browserless) -> None:
     ana.get("/incidents/1038")
     assert len(re.findall("[Ll]ooked at again", ana.page)) == 1

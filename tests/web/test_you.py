@@ -11,10 +11,12 @@ from tests.web.conftest import Browserless
 from tests.web.night import NOW, SIGNING_KEY
 from tests.web.serving import Site
 from tocsin.engine import commands as c
+from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import HOUR, MINUTE
 from tocsin.pages.contacts import code_of, webhook_secret
 from tocsin.pages.links import make_token
 from tocsin.pages.rules import Reach, Way
+from tocsin.store import tables
 
 
 def asked(site: Site) -> object:
@@ -146,6 +148,17 @@ def test_who_is_asked_for_help_says_that_they_come(site: Site) -> None:
     assert "Ben asks for help" in nobody.get(link).text
     nobody.send(link)
     assert asked(site) == c.Acknowledge(actor="person:mei", incident=1043, page=20)
+
+
+def test_who_was_asked_for_help_before_it_was_opened_again_comes_to_none_now(site: Site) -> None:
+    (one,) = (one for one in site.night.bodies(tables.incidents, Incident) if one.number == 1043)
+    one.reopened, one.reopened_at = 1, NOW
+    site.night.put(one)
+    nobody = Browserless(site, user=0)
+    link = "/p/" + make_token(SIGNING_KEY, 20)
+    page = nobody.get(link).text
+    assert "asks for help" not in page and "I am coming" not in page
+    assert "Ben has it" in page and "Take it over from Ben" in page
 
 
 def test_nobody_but_an_admin_sees_or_changes_how_another_is_reached(site: Site, ana: Browserless) -> None:

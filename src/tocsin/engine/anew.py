@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.engine import ledger
+from tocsin.engine import helping, ledger
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.reason import Reason
@@ -18,7 +18,7 @@ def begin(turn: Turn, incident: Incident, reason: Reason) -> None:
     incident.resume_at = incident.clear_at = incident.waits = None
     incident.paused = incident.paused_until = None
     for row in ledger.rows(turn, incident.number):
-        if row.kind == "notice" and row.state == "intended":
+        if row.kind == "notice" and row.state == "intended" and not helping.outlasts(row, incident):
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
     turn.touch(incident.number)
     turn.save_incident(incident)

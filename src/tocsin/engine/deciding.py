@@ -211,7 +211,7 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
     if command.page and (page is None or page.incident != incident.number):
         return refuse("not_found", f"There is no page {command.page} of incident #{incident.number}")
     actor = command.actor or (f"person:{page.person}" if page is not None else "")
-    if page is not None and page.kind == "help" and incident.state == "acknowledged":
+    if page is not None and page.kind == "help" and incident.helped_by(page.intended_at):
         return _comes_to_help(turn, incident, page, actor)
     asked = [incident] if page is None else _answered_by(turn, incident, page, actor)
     if not any(one.open for one in asked):
@@ -263,7 +263,7 @@ def _resolve(turn: Turn, command: c.Resolve) -> c.Result:
         if alert.source == ending.OWN and not beating.is_missing(turn, alert):
             ending.resolve(turn, alert, Reason.BY_HAND)
     if members.firing:
-        snooze = command.snooze if command.snooze is not None else settling.DEFAULT_SNOOZE
+        snooze = command.snooze if command.snooze is not None else settling.unsaid_snooze(turn, incident)
         rising.put_off(turn, incident)
         settling.resolve(turn, incident, command.actor, Reason.BY_HAND, snooze)
         return c.Result(ok=True, reason=Reason.SNOOZED, id=str(incident.number))

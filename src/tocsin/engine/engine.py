@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from tocsin.engine import (
     answering,
     asking,
@@ -321,7 +319,7 @@ class Engine:
                     incident.paused_until = incident.clear_at
                 turn.save_incident(incident)
             if incident.snoozed is not None and incident.snoozed.over_at is not None:
-                incident.snoozed = replace(incident.snoozed, over_at=incident.snoozed.over_at + moved)
+                incident.snoozed.over_at += moved
                 turn.save_incident(incident)
         looping.deafened(turn, lambda since: moved if since >= before else length)
         older.complete(turn)  # a start says first that nothing could be heard, and that asks what pages wait for

@@ -42,9 +42,9 @@ def unheard(turn: Turn, incident: Incident, row: Page, theirs: Sequence[Page]) -
     if row.reason is not Reason.ASKED_FOR_HELP or not incident.open or any(_may_reach(one) for one in theirs):
         return None
     tried = any(one.state == "intended" for one in theirs)
-    first = row.rang and sum(one.rang and one.contact == row.contact for one in theirs) == 1
-    if tried and row.state == "failed" and not first:
-        return None  # said when that one was first refused, or rang first
+    rang_before = row.rang and sum(one.rang and one.contact == row.contact for one in theirs) > 1
+    if tried and (row.attempts > 1 or rang_before):
+        return None  # said when the last of these was first refused, or first rang in vain, which may be this one
     name = turn.plan.names.get(row.person, row.person)
     so_far = "has not reached" if tried else "did not reach"
     how = f"{', who did not pick up the telephone' if row.rang else ''}{'; it is tried again' if tried else ''}"
@@ -86,6 +86,13 @@ def _hopes(row: Page) -> bool:
 def _may_reach(row: Page) -> bool:
     """Whether a call for help left, or is on its first way out, and is none that is made again."""
     return row.may_reach and not (row.waiting and row.held is Reason.CALLED_AGAIN)
+
+
+def outlasts(row: Page, incident: Incident) -> bool:
+    """Whether a message about an incident goes out whatever becomes of that while it is open: that a call for help
+    reached nobody. Nothing that is told later says it.
+    """
+    return row.reason is Reason.HELP_UNHEARD and incident.open
 
 
 def tells_still(row: Page, incident: Incident) -> bool:

@@ -223,11 +223,12 @@ def withdraw(
 ) -> None:
     """Nobody needs to be paged any more (or that person does not): what has not left is overtaken.
 
-    Where paging only rests for a while, nothing is withdrawn: see ``paused``.
+    Where paging only rests for a while, nothing is withdrawn: see ``paused``. Nor is what ``helping.outlasts`` that.
     """
     for row in ledger.rows(turn, incident.number):
         kind = "help" if row.reason is Reason.HELP_UNANSWERED else row.kind  # who waits for that still does
-        if row.state == "intended" and kind in kinds and person in ("", row.person):
+        meant = kind in kinds and person in ("", row.person)
+        if row.state == "intended" and meant and not helping.outlasts(row, incident):
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
 
 

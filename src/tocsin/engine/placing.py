@@ -20,9 +20,11 @@ MOST_LINES = 20
 
 
 def loud(turn: Turn, alert: Alert) -> None:
-    """Nothing silences a firing alert any more: it counts for its open incident, or somebody else takes it."""
+    """Nothing silences a firing alert any more: it counts for its open incident, or somebody else takes it. One that
+    was put off stays so.
+    """
     incident = turn.state.incidents.get(alert.incident)
-    if incident is not None and incident.open:
+    if incident is not None and (incident.open or _put_off(incident, alert)):
         weigh(turn, alert, incident)
     else:
         place(turn, alert)
@@ -30,11 +32,11 @@ def loud(turn: Turn, alert: Alert) -> None:
 
 class Home(NamedTuple):
     """Which incident an alert that had ended goes back to, should it fire again; 0 when it goes wherever any would.
-    ``put_off``: it is one of those that were put off with it.
+    ``put_off``: its id, when it is one of those that were put off with it.
     """
 
     incident: int = 0
-    put_off: bool = False
+    put_off: int = 0
 
 
 def place(turn: Turn, alert: Alert, home: Home = Home()) -> None:
@@ -66,7 +68,7 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
     incident, returns = _whose(turn, alert, alert.incident if still else home.incident)
     snoozed = incident is not None and not incident.open and incident.snoozed is not None
     if returns and home.put_off and incident is not None and incident.snoozed is not None:
-        incident.snoozed = incident.snoozed.and_also(alert.id)
+        incident.snoozed.hand_over(home.put_off, alert.id)
     covered = snoozed and returns
     if alert.silences and (incident is None or not incident.open) and not covered:
         alert.reason, alert.incident = Reason.SILENCED, 0
@@ -113,8 +115,12 @@ def home_of(turn: Turn, alert: Alert) -> Home:
     incident = turn.state.incidents.get(alert.incident)
     if incident is None:
         return Home()
-    put_off = incident.snoozed is not None and incident.snoozed.has(alert.id)
-    return Home(incident.number, put_off) if incident.open or put_off else Home()
+    put_off = _put_off(incident, alert)
+    return Home(incident.number, alert.id if put_off else 0) if incident.open or put_off else Home()
+
+
+def _put_off(incident: Incident, alert: Alert) -> bool:
+    return incident.snoozed is not None and incident.snoozed.has(alert.id)
 
 
 def has_room(incident: Incident, now: Instant) -> bool:

@@ -40,7 +40,7 @@ def weigh(turn: Turn, alert: Alert, incident: Incident | None = None) -> None:
     if incident.snoozed is not None and incident.snoozed.has(alert.id):
         if not _exceeds(turn, alert, incident.snoozed):
             return
-        incident.snoozed = incident.snoozed.but(alert.id)
+        incident.snoozed.leave_out(alert.id)
         turn.save_incident(incident)
         if not incident.open:
             reopen(turn, alert, incident, early=True)

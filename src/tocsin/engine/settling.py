@@ -6,8 +6,6 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from tocsin.access.actors import called, person_of
 from tocsin.engine import (
     anew,
@@ -28,6 +26,7 @@ from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident, Snoozed
 from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
+from tocsin.kernel.stretches import stretches
 
 DEFAULT_SNOOZE: Duration = HOUR
 SAID_ELSEWHERE = holding.FOR_CODE | {Reason.CLEARING}
@@ -203,11 +202,11 @@ def _settle_snooze(turn: Turn, incident: Incident) -> None:
     if incident.snoozed is None:
         return
     if incident.snoozed.among(turn.members(incident).firing):
-        incident.snoozed = replace(incident.snoozed, over_at=None)
+        incident.snoozed.over_at = None
     elif incident.quiet == 0:
         snooze_over(turn, incident)
     elif incident.snoozed.over_at is None:
-        incident.snoozed = replace(incident.snoozed, over_at=turn.now + incident.quiet)
+        incident.snoozed.over_at = turn.now + incident.quiet
 
 
 def snooze_over(turn: Turn, incident: Incident) -> None:
@@ -386,9 +385,19 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     turn.save_incident(incident)
 
 
+def unsaid_snooze(turn: Turn, incident: Incident) -> Duration:
+    """How long a snooze lasts of which nobody said how long. Where nothing fires but what was put off already that
+    stays so until its time: it was a newcomer that somebody dealt with, and nobody spoke of the others.
+    """
+    off, until = incident.snoozed, incident.snoozed_until
+    if off is None or until is None or not all(map(off.has, turn.members(incident).firing)):
+        return DEFAULT_SNOOZE
+    return max(DEFAULT_SNOOZE, until - turn.now)
+
+
 def put_off(turn: Turn, incident: Incident) -> Snoozed:
     """All that fires, silenced or not, and what it is at most."""
-    firing = tuple(sorted(turn.members(incident).firing))
+    firing = stretches(turn.members(incident).firing)
     return Snoozed(firing, incident.severity, incident.urgency, incident.customer_tier)
 
 

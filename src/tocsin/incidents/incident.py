@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Set
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from tocsin.catalog.services import Urgency
 from tocsin.escalation.policy import Step
 from tocsin.kernel.instant import Duration, Instant
 from tocsin.kernel.reason import Reason
+from tocsin.kernel.stretches import Stretches, add, drop, has, spans
 
 IncidentState = Literal["triggered", "acknowledged", "resolved"]
 
@@ -59,14 +58,15 @@ class Work(Struct, frozen=True, omit_defaults=True):
         return self.outcome in ("blocked", "unmatched")
 
 
-class Snoozed(Struct, frozen=True, omit_defaults=True):
-    """What somebody put off who resolved an incident while alerts fired: the ids of these ``alerts``, and of those that
-    took their place when they fired again, ascending; and how grave, how urgent and of which customer all of it was.
+class Snoozed(Struct, omit_defaults=True):
+    """What somebody put off who resolved an incident while alerts fired: the ids of these ``alerts``, as ``stretches``
+    has them, and how grave, how urgent and of which customer all of it was. One that ends and fires again hands its
+    place to the alert that it fires as, so these do not become more.
 
     ``over_at``: all of these have ended, and if they stay quiet nothing is put off any more then; None while one fires.
     """
 
-    alerts: tuple[int, ...]
+    alerts: Stretches
     severity: str
     urgency: Urgency
     customer_tier: str = ""
@@ -74,22 +74,26 @@ class Snoozed(Struct, frozen=True, omit_defaults=True):
 
     def has(self, alert: int) -> bool:
         """Whether an alert is one of these."""
-        at = bisect_left(self.alerts, alert)
-        return at < len(self.alerts) and self.alerts[at] == alert
+        return has(self.alerts, alert)
 
     def among(self, firing: Set[int]) -> bool:
         """Whether one of these is among others. Few are looked for in many."""
         if len(firing) < len(self.alerts):
-            return any(self.has(alert) for alert in firing)
-        return any(alert in firing for alert in self.alerts)
+            return any(map(self.has, firing))
+        return any(
+            any(one in span for one in firing) if len(firing) < len(span) else not firing.isdisjoint(span)
+            for span in spans(self.alerts)
+        )
 
-    def and_also(self, alert: int) -> Snoozed:
-        """With one that takes another's place."""
-        return self if self.has(alert) else replace(self, alerts=tuple(sorted((*self.alerts, alert))))
+    def hand_over(self, alert: int, to: int) -> None:
+        """One fires again, as another."""
+        if alert != to:
+            drop(self.alerts, alert)
+            add(self.alerts, to)
 
-    def but(self, alert: int) -> Snoozed:
-        """Without one that is more than was put off."""
-        return replace(self, alerts=tuple(one for one in self.alerts if one != alert))
+    def leave_out(self, alert: int) -> None:
+        """One is more than was put off."""
+        drop(self.alerts, alert)
 
 
 def opened_after(reopened_at: Instant | None, page_at: Instant) -> bool:
@@ -209,6 +213,12 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     def opened_after(self, page_at: Instant) -> bool:
         """Whether it was opened again since a page was written down, which is not of this trouble then."""
         return opened_after(self.reopened_at, page_at)
+
+    def helped_by(self, call_at: Instant) -> bool:
+        """Whether a call for help that was written down then is answered by coming to help: whoever has it still has
+        it then. One of before it was opened again is of other trouble, for which nobody was asked.
+        """
+        return self.state == "acknowledged" and not self.opened_after(call_at)
 
     @property
     def told_by(self) -> int:

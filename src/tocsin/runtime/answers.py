@@ -252,11 +252,15 @@ class Answers:
         return f"{told.page} is no page of yours. {how}"
 
     def _waiting(self, name: str, address: str) -> list[Page]:
-        """The pages that left for an address and wait for an answer, the oldest first; of one message the first."""
+        """The pages that left for an address and wait for an answer, the oldest first; of one message the first.
+
+        What was refused, or did not arrive as its provider says, nobody has read: no yes is an answer to it.
+        """
         state, now = self._state(), self._clock.now()
         found: dict[int, Page] = {}
         for page in sorted(state.pages.values(), key=lambda one: (one.handed_at or 0, one.id)):
-            if page.handed_at is None or refusal(page, name, Answer(page=page.id, by=address, mark=""), now):
+            went = page.handed_at is not None and (page.left or page.state == "intended")
+            if not went or refusal(page, name, Answer(page=page.id, by=address, mark=""), now):
                 continue
             incident = state.incidents.get(page.incident)
             open_ = incident is not None and incident.open and page.person not in incident.answers
@@ -290,7 +294,7 @@ class Answers:
         actor, number = f"person:{page.person}", page.incident
         state = self._state()
         held, told_of = state.incidents.get(number), still_tells(state, page)
-        helps = page.kind == "help" and held is not None and held.state == "acknowledged"
+        helps = page.kind == "help" and held is not None and held.helped_by(page.intended_at)
         key = f"{name}:{identity(told.mark).hex()}"
         if not self._away():
             self._unwritten.clear()

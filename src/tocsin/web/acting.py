@@ -46,9 +46,10 @@ async def acknowledge(request: Request[Any, Any, Any], faces: Faces, who: Who, n
 
 @post("/incidents/{number:int}/resolve", needs="responder", status_code=303)
 async def resolve(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Redirect:
-    """It is over; while alerts fire, for as long as the snooze says."""
+    """It is over; while alerts fire, for as long as the snooze says, "" for what the engine takes of itself."""
     form = await fields(request)
-    snooze = next((length for _, length in SNOOZES if str(length) == form.get("snooze")), HOUR)
+    asked = form.get("snooze", "")
+    snooze = next((length for _, length in SNOOZES if str(length) == asked), HOUR) if asked else None
     await faces.submit(Resolve(actor=who.actor, incident=number, snooze=snooze))
     return _back(form, number, "resolved")
 

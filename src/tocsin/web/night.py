@@ -116,12 +116,13 @@ def _answer(page: Page, incident: Incident | None) -> Acknowledge | AnswerDrill 
     actor = f"person:{page.person}"
     if incident is None:
         return AnswerDrill(actor=actor, page=page.id) if page.answered_at is None else None
-    helps = page.kind == "help" and incident.state == "acknowledged" and page.answered_at is None
-    theirs = incident.state == "acknowledged" and not same(incident.acknowledged_by, actor) and page.kind != "help"
+    helping = page.kind == "help" and incident.helped_by(page.intended_at)
+    helps = helping and page.answered_at is None
+    theirs = incident.state == "acknowledged" and not same(incident.acknowledged_by, actor) and not helping
     waits = incident.state == "triggered" and page.person not in incident.answers
     if waits or helps or theirs:
         # Who comes by an old page and sees that it was opened again since answers what they see.
-        named = page.id if helps or not incident.opened_after(page.intended_at) else 0
+        named = 0 if incident.opened_after(page.intended_at) else page.id
         return Acknowledge(actor=actor, incident=incident.number, page=named)
     return None
 
@@ -212,7 +213,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         others=others,
         shown=shown,
         waiting=sum(_waits(one, page.person) for one in everything),
-        helping=page.kind == "help" and incident.state == "acknowledged",
+        helping=page.kind == "help" and incident.helped_by(page.intended_at),
         coming=page.answered_at,
         why=_why(page, incident),
         tried_shown=TRIED,

@@ -15,7 +15,7 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.problem import Problem
 from tocsin.faces.who import Who
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, from_datetime, to_datetime
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, Instant, from_datetime, to_datetime
 from tocsin.kernel.reason import SAYS_WHY
 from tocsin.pages.ledger import Page
 from tocsin.store.reads import CursorError, Reads, Slice
@@ -112,6 +112,7 @@ async def room(
         steps=_steps(reader, incident, pages.items),
         whys=whys(reader, incident, pages.items),
         snoozes=SNOOZES,
+        goes_on=_put_off_until(incident, seen.now),
         hour=HOUR,
         moves=_moves(seen, incident),
         moves_open=asked.get("moves") == "open",
@@ -144,6 +145,14 @@ def firing_first(reads: Reads, number: int, *, after: str | None = None, limit: 
     if not room:
         return Slice(found, "resolved-" if rest.items else None)
     return Slice([*found, *rest.items], f"resolved-{rest.next}" if rest.next is not None else None)
+
+
+def _put_off_until(incident: Incident, now: Instant) -> Instant | None:
+    """Until when a snooze goes on beside what opened it again: what who resolves it finds chosen. None when an hour is
+    no less.
+    """
+    until = incident.snoozed_until if incident.open else None
+    return until if until is not None and until - now > HOUR else None
 
 
 def _after(incident: Incident, runs: list[RunView]) -> RunView | None:

@@ -183,7 +183,9 @@ class AcknowledgeIn(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResolveIn(Struct, frozen=True, forbid_unknown_fields=True):
-    """``snooze``: while alerts still fire, when they are judged again; without it in one hour."""
+    """``snooze``: while alerts still fire, when they are judged again; without it in one hour, or when a later snooze
+    ends that goes on already and is of all of them.
+    """
 
     snooze: Span | None = None
 
