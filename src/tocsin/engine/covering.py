@@ -20,6 +20,16 @@ from tocsin.oncall.zone import said
 from tocsin.plan.model import Covers, Plan
 
 
+def reckoned(plan: Plan, calendars: Mapping[str, Imported]) -> Covers:
+    """What calendars do to schedules, as ``standing`` says; reckoned once for the same plan and the same copies."""
+    asked = {name: (one.read_at, one.busy) for name, one in calendars.items()}
+    known = next(iter(plan.stood), None)
+    if known is None or known[0] != asked:
+        known = asked, standing(plan, calendars)
+        plan.stood[:] = [known]
+    return known[1]
+
+
 def standing(
     plan: Plan, calendars: Mapping[str, Imported], was: Covers | None = None, changed: str = ""
 ) -> dict[str, tuple[Cover, ...]]:
@@ -189,7 +199,7 @@ def read(turn: Turn, told: CalendarRead) -> None:
 def renew(state: State, plan: Plan) -> None:
     """The plan changed: what calendars do to schedules is reckoned anew. A start puts the very same in force again."""
     if state.stands_by is not plan:
-        state.standing, state.stands_by = standing(plan, state.calendars), plan
+        state.standing, state.stands_by = dict(reckoned(plan, state.calendars)), plan
         lay_over(state)
 
 

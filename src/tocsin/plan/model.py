@@ -366,6 +366,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return found
 
     @cached_property
+    def stood(self) -> list[tuple[object, Covers]]:
+        """By which calendars it was reckoned last what they do to its schedules, and that: one entry, or none."""
+        return []
+
+    @cached_property
     def _covers_of(self) -> dict[str, tuple[tuple[Cover, ...], tuple[Cover, ...]]]:
         """By schedule: the covers that were asked about last, and those of them that count."""
         return {}
