@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.engine.world import dump
-from tests.playbooks.playground import Pump, Run, drain, kick, level, pour
+from tests.playbooks.playground import Pump, Run, drain, kick, level, pour, was_drained
 from tests.playbooks.test_beside import one_at_a_time, plain
 from tests.playbooks.test_left_in_midst import other_one
 from tests.playbooks.test_one_system import PLAN, Shared
@@ -400,6 +400,25 @@ def test_it_goes_on_whoever_only_heard_of_it(how: str) -> None:
     assert stuck(world).state == "asking" and world.done == done
 
 
+def test_who_has_it_go_on_and_is_refused_has_settled_nothing() -> None:
+    """They did not say that it is to be done again, and nothing was done."""
+    world = Fleet(pours)
+    world.carrier.instead[pour.name] = lambda pump: 1 // 0
+    world.full_on("a")
+    world.carrier.instead[was_drained.name] = lambda pump: 1 // 0
+    assert world.run(1).in_midst and world.resumes(1).ok
+    assert last(world).outcome == "handed_over" and not world.run(1).in_midst, "its probe does not answer"
+    assert last(world).in_midst and last(world).unsure == world.run(1).unsure
+    world = cut(plain, drains)
+    world.at("1m").fires("Full", instance="a", region="other")
+    assert world.run(2).outcome == "handed_over" and not world.run(2).in_midst
+    assert world.resumes(2).ok, "it came to no step of its own"
+    assert last(world).by_hand and last(world).outcome == "handed_over"
+    assert world.done == [] and "may have done it already" in last(world).why
+    world.at("20m").fires("Full", instance="a", region="third")
+    assert world.done == [] and last(world).outcome == "handed_over", last(world).why
+
+
 def test_nothing_is_given_back_that_was_neither_taken_nor_left() -> None:
     world = cut(plain)
     assert world.gives_back(1).ok
@@ -466,7 +485,8 @@ def test_it_is_kept_in_mind_as_long_as_its_incident_is_open() -> None:
     assert stuck(world, "d").outcome == "blocked"
     assert "run 1 left a in the midst of a change" in last(world).why
     same(world)
-    world.ends_on("a")
-    world.at(f"{10 * 24 + 2}h")
-    assert 1 not in world.engine.state.runs, "its incident is over"
+    world.at("239h59m").ends_on("a")
+    world.at("240h1m")
+    assert world.incident(1).state == "resolved" and 1 not in world.engine.state.runs, "it is over, if only just"
+    world.at("242h")
     assert stuck(world, "e", region="third").outcome != "blocked"

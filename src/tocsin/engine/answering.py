@@ -232,6 +232,7 @@ def end(turn: Turn, run: Run, outcome: Outcome, reason: Reason, why: str) -> Non
     run.stop_by = None
     if outcome == "verified":
         comparing.done_by_hand(turn, run)
+    midst.inherit(turn, run)
     run.unsure = midst.unsure(turn.state.steps.pop(run.number, {}).values(), run)
     turn.save_run(run)
     turn.count("runs", reason)

@@ -101,6 +101,15 @@ def unsure(steps: Iterable[Step], run: Run) -> tuple[str, ...]:
     return (*own, *(one for one in run.wary if one not in done and one not in own))
 
 
+def inherit(turn: Turn, run: Run) -> None:
+    """A run that was to go on with another one is over and has verified nothing: what that one left is this one's to
+    tell of. Who had it go on reads why it did not, and has said nothing else.
+    """
+    left = turn.state.runs.get(run.continues)
+    if left is not None and left.unproven and run.verified_at is None:
+        run.unproven = True
+
+
 def doubted(turn: Turn, run: Run) -> tuple[str, ...]:
     """Fixes that were left so on what a run would change: their probe is asked first whether they were done."""
     return tuple(identity for one in left_on(turn, run) for identity in one.unsure)
@@ -128,9 +137,13 @@ def _covered(turn: Turn, by: Run) -> list[Run]:
 
 
 def goes_on(turn: Turn, by: Run, who: str) -> None:
-    """A person works there: they begin a run, or take one over."""
+    """A person works there: they begin a run, or take one over. Who has one go on that is in doubt about the same, and
+    does not say that it is to be done again, has settled nothing by that.
+    """
+    doubt = frozenset(by.wary if by.continues and not by.taken_by else ())
     for one in _covered(turn, by):
-        _settle(turn, one, who)
+        if doubt.isdisjoint(one.unsure):
+            _settle(turn, one, who)
 
 
 def held(turn: Turn, by: Run) -> None:
