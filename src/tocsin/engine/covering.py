@@ -203,11 +203,19 @@ def renew(state: State, plan: Plan) -> None:
         lay_over(state)
 
 
-def lay_over(state: State) -> None:
-    """Overrides changed: lay them over what calendars say.
+def lay_over(state: State, schedule: str = "") -> None:
+    """Overrides changed, of one schedule or of any: lay them over what calendars say.
 
     What lies over a schedule as before stays the very same: by that rosters know what they have drawn up of it.
     """
+    if schedule:
+        one = laid_over(
+            {key: covers for key, covers in state.standing.items() if key == schedule},
+            {id: each for id, each in state.overrides.items() if each.schedule == schedule},
+        )
+        others = {key: covers for key, covers in state.covers.items() if key != schedule}
+        state.covers = {**others, **one}
+        return
     was = state.covers
     now = laid_over(state.standing, state.overrides)
     state.covers = {key: was[key] if was.get(key) == covers else covers for key, covers in now.items()}
