@@ -81,6 +81,8 @@ class Case:
     """When what had not left yet was withdrawn last."""
     asked: dict[int, int] = field(default_factory=dict)
     """When each step of its incident last wrote pages down."""
+    owed: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Steps that reached nobody and say that they are repeated: from when on, and how often at most."""
     asked_whom: dict[int, set[str]] = field(default_factory=dict)
     """Whom each step of its incident paged."""
     kept: list[tuple[int, str, str, int]] = field(default_factory=list)

@@ -21,6 +21,8 @@ class Steps:
         self._had: dict[tuple[str, int], dict[str, int]] = {}
         """By escalation and step: which turn of all it was when each of these people had theirs last."""
 
+        self._repeated: dict[tuple[int, int], int] = {}
+        """When a step of an incident that was passed over was repeated last."""
         self._taken_over: dict[tuple[int, int], int] = {}
         """When whoever was on call then was paged by a step of an incident in the place of others."""
 
@@ -29,6 +31,8 @@ class Steps:
         rows = [row for row in self.seen.rows.get(case.number, ()) if str(row.reason) in STEPS and not row.instead_of]
         low = self.seen.land.services[case.service].low and URGENT[case.severity] == "low"
         case.waits, case.judged = False, now
+        if not case.step and not case.round:
+            case.owed.clear()
         before, skipped = (case.step, case.round), False
         while True:
             last = case.step >= len(case.steps)
@@ -62,6 +66,8 @@ class Steps:
                     case.step, case.round = at_last + 1, 0
                 case.due = now + step.wait * SECOND
                 break
+            if case.round + 1 < step.repeat:
+                case.owed[case.step] = (now + step.wait * SECOND, step.repeat - case.round - 1)
             case.step, case.round = case.step + 1, 0
         if extra := {row.person for row in rows if row.step > at_last}:
             raise foul(f"{sorted(extra)} paged by a step that was not due", case, now)
@@ -155,6 +161,24 @@ class Steps:
             self._taken_over[case.number, row.step] = now  # by several, perhaps
         return self._taken_over.get((case.number, row.step)) == now and row.person in people
 
+    def _is_owed(self, case: Case, row: Page, now: int) -> bool:
+        """Whether a step that was passed over, because nobody took its pages, is repeated in its own time."""
+        at, left = case.owed.get(row.step, (now + 1, 0))
+        under_way = self._repeated.get((case.number, row.step)) == now  # several may be paged by it
+        if not under_way and (not left or now < at):
+            return False
+        people = self.seen.people(case, case.steps[row.step], case.step, now)
+        if row.person not in people:
+            return False
+        if case.steps[row.step].one and not row.instead_of and not under_way:
+            able = {one for one in people if self.seen.land.people[one].ways}
+            self._turned.append((row.id, case, row.step, row.person, able))
+        if not under_way:
+            self._repeated[case.number, row.step] = now
+            case.owed[row.step] = (now + case.steps[row.step].wait * SECOND, left - 1)
+            case.asked[row.step] = row.intended_at
+        return True
+
     def explained(self, case: Case, now: int) -> None:
         """Every row that was written is of a step that is due, or of one that reached nobody."""
         team = self.seen.land.teams[self.seen.land.services[case.service].team]
@@ -163,6 +187,9 @@ class Steps:
                 continue
             case.paged.add(row.person)
             reason = str(row.reason)
+            due = case.judged == now and row.step == case.under_way
+            if reason == "step_repeated" and not due and self._is_owed(case, row, now):
+                continue
             over = reason in STEPS and case.judged != now and self._takes_over(case, row, now)
             if reason in STEPS:
                 case.asked[row.step] = row.intended_at

@@ -125,6 +125,24 @@ async def test_who_answers_for_a_service(world: World) -> None:
         assert (refused.status_code, refused.json()["field"]) == (400, field)
 
 
+async def test_whom_a_service_would_page_over_a_range(world: World) -> None:
+    path = "/oncall/services/checkout/shifts?from=2026-11-20T00:00:00Z&to=2026-11-23T12:00:00Z"
+    (one,) = (await world.get(path))["items"]
+    assert one == {
+        "step": 1, "person": "ana", "by": "", "start": "2026-11-20T00:00:00.000Z", "end": "2026-11-23T12:00:00.000Z",
+        "severities": [], "tiers": [], "when": "", "one_of": False, "last_resort": False,
+    }  # fmt: skip
+    (one,) = (await world.get(f"{path}&severity=sev3"))["items"]
+    assert one["severities"] == ["sev3"]
+    for asked, status, field in (
+        (path.replace("checkout", "chekout"), 404, ""),
+        (f"{path}&tier=gold", 400, "tier"),
+        (path.replace("2026-11-20", "2020-11-20"), 400, "to"),
+    ):
+        refused = await world.call("GET", asked, role="viewer")
+        assert (refused.status_code, refused.json().get("field", "")) == (status, field)
+
+
 async def test_overrides_are_listed_live_and_all(world: World) -> None:
     world.filler.override(ends_at=NOW - 1, starts_at=NOW - HOUR)
     world.filler.override(kind="cover", person="", instead_of="ana", agreed_at=None)

@@ -56,6 +56,7 @@ def test_every_channel_is_listed_with_whom_it_reaches(plan: Path) -> None:
     assert "matrix     ana" in shown.out
     (plan / "tocsin.yaml").write_text("tocsin: 1\npeople: {ana: {email: ana@shop.example}}\n")
     shown = run("channel", "list", "--plan", str(plan))
+    assert "webhook    nobody by the plan; people add their own\n" in shown.out
     assert "email      not set up: add mail to the plan" in shown.out
     assert "slack      not set up: add channels: {slack: …} to the plan" in shown.out
 

@@ -116,6 +116,40 @@ def test_a_service_whose_incidents_are_paged_differently_is_told_way_by_way(stag
     assert stage.run("oncall", "service", "shop", "--severity", "sev9").code == 2
 
 
+RANGE = ["--from", "2026-11-23T08:00Z", "--to", "2026-11-23T22:00Z"]
+
+
+def test_whom_a_service_would_page_over_a_time_by_the_files_alone(folder: str) -> None:
+    done = run("oncall", "service", "checkout", *RANGE, "--plan", folder, "--json")
+    assert (done.code, UNKNOWN in done.err) == (0, True), done.err
+    every = {"severities": [], "tiers": [], "when": "", "one_of": False, "last_resort": False}
+    noon, end = "2026-11-23T09:00:00.000Z", "2026-11-23T22:00:00.000Z"
+    start = "2026-11-23T08:00:00.000Z"
+    assert done.json == [
+        {"step": 1, "person": "kei", "by": "shop-primary, layer 2", "start": start, "end": noon, **every},
+        {"step": 2, "person": "ben", "by": "", "start": start, "end": end, **every},
+        {"step": 1, "person": "ben", "by": "shop-primary, layer 1", "start": noon, "end": end, **every},
+    ]
+    at = ["--plan", folder, "--json", "--at", "2026-11-23T08:00Z"]
+    assert [one["person"] for one in run("oncall", "service", "checkout", *at).json] == ["kei", "ben"]
+    weeks = run("oncall", "service", "checkout", "--weeks", "3", "--plan", folder, "--json").json
+    begins, ends = (datetime.fromisoformat(weeks[place][edge]) for place, edge in ((0, "start"), (-1, "end")))
+    assert ends - begins == timedelta(weeks=3)
+
+
+def test_where_a_step_or_all_of_them_reach_nobody_the_list_says_so(folder: str) -> None:
+    text = PLAN.replace("checkout: {escalation: shop}", "checkout: {escalation: day}")
+    Path(folder, "tocsin.yaml").write_text(text.replace("escalations:\n", "escalations:\n  day: [{page: office}]\n"))
+    said = run("oncall", "service", "checkout", *RANGE, "--plan", folder, TZ="UTC").out.splitlines()
+    begin, close, end = (f"2026-11-23 {hour}:00:00 UTC" for hour in ("08", "17", "22"))
+    assert [" ".join(line.split()) for line in said if line] == [
+        "FROM TO STEP PERSON BY",
+        f"{begin} {close} 1 ana office, layer 1",
+        f"{close} {end} 1 nobody whoever is next is asked at once",
+        f"{close} {end} 2 ana last resort",
+    ]
+
+
 def test_people_get_tables_and_sentences(folder: str) -> None:
     done = run("oncall", "who", "shop-primary", "--at", "2020-11-24T03:00Z", "--plan", folder, TZ="UTC")
     assert "kei     2020-11-24 00:00:00 UTC  2020-11-24 09:00:00 UTC  layer 2 of shop-primary" in done.out
@@ -145,6 +179,12 @@ def test_shifts_are_those_of_the_next_twelve_weeks_unless_said_otherwise(folder:
         (["shifts", "office", "--from", "2026-11-24T00:00Z", "--to", "2026-11-24T00:00Z"], 2, "--to must be later"),
         (["shifts", "office", "--from", "2020-01-01T00:00Z", "--to", "2026-01-01T00:00Z"], 2, "two years at most"),
         (["who", "office", "--url", "http://localhost"], 2, "Give --plan, or a server"),
+        (["service", "chekout"], 1, "The plan has no service chekout. Did you mean checkout?"),
+        (["service", "checkout", "--tier", "gold"], 1, "--tier: the plan has no customer tiers, and not gold"),
+        (["service", "checkout", "--weeks", "1", "--at", "2026-11-24T00:00Z"], 2, "Ask about one time (--at), or"),
+        (["service", "checkout", "--weeks", "1", "--to", "2026-11-24T00:00Z"], 2, "Say either --weeks or --to."),
+        (["service", "checkout", "--weeks", "105"], 2, "105 is not in the range"),
+        (["service", "checkout", "--from", "2020-01-01", "--to", "2026-01-01"], 2, "two years at most"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_why(folder: str, arguments: list[str], code: int, says: str) -> None:
@@ -291,6 +331,10 @@ def test_who_is_on_call_for_schedules_people_and_services(tocsin_server: Start) 
         {"step": 1, "person": "kei", "by": "shop-primary, layer 2", **EVERY},
         {"step": 2, "person": "ben", "by": "", **EVERY},
     ]
+    listed = server.json("oncall", "service", "checkout", *ranged)
+    assert [(one["step"], one["person"], one["start"][11:13], one["end"][11:13]) for one in listed] == [
+        (1, "kei", "00", "09"), (2, "ben", "00", "12"), (1, "ben", "09", "12"),
+    ]  # fmt: skip
     asked = server.json("oncall", "service", "checkout", "--severity", "SEV2", *at)
     assert [(one["person"], one["severities"]) for one in asked] == [("kei", ["sev2"]), ("ben", ["sev2"])]
     done = server.run("oncall", "service", "checkout", "--tier", "gold", check=False)

@@ -191,6 +191,15 @@ def test_whoever_answered_is_paged_when_it_is_given_to_them():
     assert paged(world) == [("60s", "ana")]
 
 
+@pytest.mark.parametrize("at", ["1m", "12m"])
+def test_whom_it_was_given_to_has_it_alone_whatever_its_steps_ask_for(at):
+    """The first step asks for two: nobody of it is paged any more, and nothing else is said."""
+    world = World(PLAN).fires("Down", service="three").at(at)
+    assert world.asked(Reassign(incident=1, actor="person:ana", person="zoe")).ok
+    assert has_it(world, "zoe") == "acknowledged"
+    assert world.incident(1).acknowledged_by == "person:zoe"
+
+
 def test_a_step_that_reaches_only_those_who_answered_is_passed_over():
     """Ben has only the console: once Ana has answered, nobody would hear of it for ten minutes."""
     pair = b"page: [ana, ben], wait: 10m, until acknowledged by: 2}"

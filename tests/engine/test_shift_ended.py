@@ -5,6 +5,7 @@ is paged in their place.
 from __future__ import annotations
 
 from tests.engine.world import START, World, dump
+from tocsin.engine.commands import AddOverride
 from tocsin.kernel.instant import MINUTE
 from tocsin.pages.ledger import Page
 
@@ -88,3 +89,13 @@ def test_of_a_message_about_several_each_goes_to_who_is_on_call():
     for n in range(1, 7):
         people = {row.person for row in world.rows(n) if row.left}
         assert "ana" not in people and "ben" in people, n
+
+
+def test_an_override_that_ends_is_the_end_of_a_shift():
+    world = down(World(PLAN.replace(b"page: kei", b"page: ben").replace(b"resort: kei", b"resort: ben")), "40", "kei")
+    made = AddOverride(
+        actor="person:kei", schedule="p", person="kei", starts_at=world.now + MINUTE, ends_at=world.now + 20 * MINUTE
+    )
+    assert world.asked(made).ok
+    world.at("19m").fires("Down", service="checkout").at("39m")
+    assert "ana" in [person for _, person in left(world)] and not any(row.left for row in world.rows(1, "kei"))

@@ -854,3 +854,12 @@ def test_the_first_user_who_is_refused_is_nowhere():
     assert (result.ok, result.message) == (False, "root is the last admin")
     assert world.engine.state.users == {}
     assert world.engine.state.counters.user == 0
+
+
+def test_the_timeline_says_from_whom_it_was_taken_over():
+    world = World().fires("Down", service="checkout")
+    world.acknowledges(1)
+    assert world.asked(Acknowledge(incident=1, actor="person:ben")).ok
+    world.acknowledges(1)
+    said = [entry.what for entry in world.timeline if entry.reason == "acknowledged"]
+    assert said == ["Acknowledged for 1 h", *(f"Acknowledged for 1 h, taken over from {one}" for one in ("Ana", "Ben"))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.world import START, World, dump
-from tocsin.engine.commands import AddOverride
+from tocsin.engine.commands import AddOverride, Reassign
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.pages.ledger import Page
 
@@ -150,3 +150,67 @@ def test_who_comes_on_call_is_paged_at_once():
     )  # fmt: skip
     assert world.asked(made).ok
     assert ("1200s", "ben", "ben@shop.example", "page") in world.left
+
+
+ALONE = PLAN.replace(b"[{page: ana, wait: 5m}, {page: ben, wait: 5m}]", b"[{page: ana, wait: 5m, repeat: 10}]").replace(
+    b"last resort: kei", b"last resort: ana"
+)
+REPEATED = PLAN.replace(b"[{page: ana, wait: 5m}, {page: ben, wait: 5m}]", b"[%s]" % b", ".join(
+    (b"{page: ana, wait: 5m, repeat: 3}", b"{page: ben, wait: 9m}")
+))  # fmt: skip
+
+
+def refuses_first(world: World, answer: str = "failed client") -> World:
+    """The first message of all is refused, and no other."""
+    first: list[int] = []
+
+    def answers(page: Page) -> str:
+        first[:] = first or [page.id]
+        return answer if page.id == first[0] else "sent"
+
+    world.answers = answers
+    return world
+
+
+def asked(world: World) -> list[tuple[int, str]]:
+    """Who was reached when, in minutes."""
+    return [(int(float(clock[:-1])) // 60, person) for clock, person, _, _ in world.left]
+
+
+def test_one_refusal_throws_no_written_repetition_away():
+    world = refuses_first(World(ALONE)).fires("Down", service="checkout").at("29m")
+    assert asked(world) == [(0, "ana"), (0, "ana"), *((at, "ana") for at in (5, 10, 15, 20, 25))]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+@pytest.mark.parametrize("answer", ["failed client", "failed auth"])
+def test_the_next_step_is_paged_at_once_and_the_first_is_repeated_beside_it_as_often_as_it_says(answer):
+    world = refuses_first(World(REPEATED), answer).fires("Down", service="checkout").at("38m")
+    assert [one for one in asked(world) if one[1] == "ana"] == [(0, "ana"), (5, "ana"), (10, "ana")]
+    assert (0, "ben") in asked(world) and (9, "kei") in asked(world)
+    assert asked(world.at("39m"))[-1] == (39, "ana")
+    assert "Paging Ana once more, as step 1 says" in said(world)
+
+
+def test_where_the_address_itself_is_dead_it_is_left_alone():
+    world = refuses_first(World(REPEATED), "failed address").fires("Down", service="checkout").at("29m")
+    assert [one for one in asked(world) if one[1] == "ana"] == [(0, "ana")]
+
+
+@pytest.mark.parametrize("ends", ["acknowledged", "given away", "resolved", "silenced"])
+def test_what_ends_paging_ends_the_repetitions(ends):
+    world = refuses_first(World(REPEATED)).fires("Down", service="checkout").at("2m")
+    if ends == "acknowledged":
+        world.acknowledges(1)
+    elif ends == "given away":
+        assert world.asked(Reassign(actor="person:ben", incident=1, person="kei")).ok
+    elif ends == "resolved":
+        world.resolves("Down", service="checkout")
+    else:
+        world.silences('alertname="Down"', for_="20m")
+    assert [one for one in asked(world.at("12m")) if one[1] == "ana"] == [(0, "ana")]
+
+
+def test_a_restart_forgets_no_repetition():
+    world = refuses_first(World(REPEATED)).fires("Down", service="checkout").at("2m").restarted().at("11m")
+    assert [one for one in asked(world) if one[1] == "ana"][-2:] == [(5, "ana"), (10, "ana")]

@@ -30,7 +30,7 @@ PAGES = [
     "/alerts",
     "/alerts/7",
     "/oncall",
-    "/oncall?schedule=platform-hours",
+    "/oncall?schedule=platform-hours&service=search",
     "/oncall/new?schedule=shop-primary",
     "/oncall/new?kind=swap&schedule=shop-primary",
     "/oncall/new?kind=cover",

@@ -24,8 +24,9 @@ from tocsin.oncall.asking import clipped, fault_of, fault_of_range, layer_of, wh
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
+from tocsin.plan.ahead import ahead
 from tocsin.plan.model import Covers, Plan
-from tocsin.plan.whom import alike, whom
+from tocsin.plan.whom import alike, unknown_tier, whom
 from tocsin.store.reads import LIMIT
 
 ItsName = Annotated[str, Parameter(min_length=1, max_length=200)]
@@ -115,15 +116,8 @@ async def who_answers_for_service(
 
     Where severities or customers' tiers are paged differently each way is listed, those alike together.
     """
-    plan = await faces.plan()
-    if plan is None or name not in plan.services:
-        raise _unknown("service", name, list(plan.services) if plan else [])
     instant = _instant(at, faces.now())
-    if tier is not None and tier not in plan.customer_tiers:
-        known = ", ".join(plan.customer_tiers)
-        raise invalid("tier", f"the plan has {f'the tiers {known}' if known else 'no customer tiers'}, and not {tier}")
-    calendars = {one.name: one for one in await faces.read(faces.reads.calendars)} if plan.calendars else {}
-    covers = await faces.covers(instant)
+    plan, calendars, covers = await _of_service(faces, name, tier, instant)
     turns = await faces.turns(covers)
     return m.Listed(
         [
@@ -144,6 +138,21 @@ async def who_answers_for_service(
         ],
         None,
     )
+
+
+@get("/oncall/services/{name:str}/shifts", tags=["on call"])
+async def list_shifts_of_service(
+    faces: Faces, name: ItsName, start: From, end: To, severity: OfSeverity = None, tier: OfTier = None
+) -> m.Listed[m.PublishedReachedShift]:
+    """List whom each step of a service's escalations would page over a range, cut where the range begins and ends.
+
+    Where severities or customers' tiers are paged differently each way is listed, those alike together; of each way in
+    order of time, and then of steps. Where a step reaches nobody, and where none does, that is said.
+    """
+    low, high = _range(start, end)
+    plan, calendars, covers = await _of_service(faces, name, tier, low)
+    found = await faces.read(ahead, plan, name, low, high, covers, calendars, severity or "", tier or "")
+    return m.Listed([one for course in found for one in m.reached_out(course)], None)
 
 
 @get("/oncall/calendars", tags=["on call"])
@@ -282,6 +291,19 @@ async def _roster(faces: Faces, name: str) -> tuple[Plan, Roster]:
     return plan, plan.rosters[name]
 
 
+async def _of_service(
+    faces: Faces, name: str, tier: str | None, since: Instant
+) -> tuple[Plan, dict[str, Imported], Covers]:
+    """The plan that has a service and a tier, what its calendars say, and who takes whose place from then on."""
+    plan = await faces.plan()
+    if plan is None or name not in plan.services:
+        raise _unknown("service", name, list(plan.services) if plan else [])
+    if tier is not None and (fault := unknown_tier(plan, tier)):
+        raise invalid("tier", fault)
+    calendars = {one.name: one for one in await faces.read(faces.reads.calendars)} if plan.calendars else {}
+    return plan, calendars, await faces.covers(since)
+
+
 def _unknown(kind: str, name: str, known: list[str]) -> Problem:
     close = nearest(name, known)
     return Problem(404, "not_found", f"there is no {kind} {name}" + (f"; did you mean {close}?" if close else ""))
@@ -357,6 +379,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     list_shifts,
     list_shifts_of_person,
     who_answers_for_service,
+    list_shifts_of_service,
     list_calendars,
     list_overrides,
     read_override,

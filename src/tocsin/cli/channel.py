@@ -51,7 +51,7 @@ def list_channels(folder: Path | None, as_json: bool) -> None:
       tocsin channel list
       tocsin channel list --plan deploy/tocsin --json | jq '.[] | select(.ready)'
     """
-    from tocsin.pages.profiles import profile, profiles
+    from tocsin.pages.profiles import owned, profile, profiles
 
     plan = _plan(folder)
     rows = []
@@ -65,7 +65,8 @@ def list_channels(folder: Path | None, as_json: bool) -> None:
     for row in rows:
         listed = ", ".join(map(str, row["people"])) if isinstance(row["people"], list) else ""
         lacks = f"not set up: add {_lacking(profile(str(row['channel'])).needs)} to the plan"
-        show.line(f"{row['channel']:<10} {listed or ('nobody' if row['ready'] else lacks)}")
+        none = "nobody by the plan; people add their own" if row["channel"] in owned() else "nobody"
+        show.line(f"{row['channel']:<10} {listed or (none if row['ready'] else lacks)}")
 
 
 @channel.command()

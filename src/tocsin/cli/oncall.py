@@ -12,18 +12,12 @@ from tocsin.cli import show
 from tocsin.cli.calendars import calendars, warn_of_calendars
 from tocsin.cli.client import Api, segment
 from tocsin.cli.oncall_covering import COMMANDS
+from tocsin.cli.oncall_range import from_option, range_of, to_option
 from tocsin.cli.oncall_service import service
 from tocsin.cli.place import server_options, server_or_plan_options
 from tocsin.cli.text import rough, stamp
 from tocsin.cli.words import time
-from tocsin.kernel.instant import DAY, Duration, Instant, format_rfc3339
-
-AHEAD: Duration = 12 * 7 * DAY
-"""So far ahead shifts are listed where nobody says up to when."""
-_from = click.option("--from", "start", type=time, metavar="TIME", help="From when.  [default: now]")
-_to = click.option(
-    "--to", "end", type=time, metavar="TIME", help="Up to when; two years later at most.  [default: 12 weeks later]"
-)
+from tocsin.kernel.instant import Instant, format_rfc3339
 
 
 @click.group()
@@ -123,8 +117,8 @@ def list_schedules(api: Api, at: Instant | None, as_json: bool) -> None:
 
 @oncall.command()
 @click.argument("name", metavar="PERSON")
-@_from
-@_to
+@from_option
+@to_option
 @server_options
 @show.json_option
 def person(api: Api, name: str, start: Instant | None, end: Instant | None, as_json: bool) -> None:
@@ -137,7 +131,7 @@ def person(api: Api, name: str, start: Instant | None, end: Instant | None, as_j
       tocsin oncall person ana
       tocsin oncall person ana --from 2026-12-01 --to 2027-01-01
     """
-    start, end = _range(start, end, api)
+    start, end = range_of(start, end, api)
     query = {"from": format_rfc3339(start), "to": format_rfc3339(end)}
     found = api.get(f"/oncall/people/{segment(name)}/shifts", query)["items"]
     warn_of_calendars(api)
@@ -158,8 +152,8 @@ def person(api: Api, name: str, start: Instant | None, end: Instant | None, as_j
 
 @oncall.command()
 @click.argument("schedule", metavar="SCHEDULE")
-@_from
-@_to
+@from_option
+@to_option
 @server_or_plan_options
 @show.json_option
 def shifts(
@@ -177,7 +171,7 @@ def shifts(
       tocsin oncall shifts shop-primary --from 2026-12-01T00:00Z --to 2027-01-01T00:00Z
       tocsin oncall shifts shop-primary --from 2026-12-01 --to 2026-12-08 --plan deploy/tocsin --json
     """
-    start, end = _range(start, end, api)
+    start, end = range_of(start, end, api)
     if api is not None:
         query = {"from": format_rfc3339(start), "to": format_rfc3339(end)}
         found: list[dict[str, Any]] = api.get(f"/oncall/schedules/{segment(schedule)}/shifts", query)["items"]
@@ -222,16 +216,6 @@ def feed(api: Api, schedule: str, person: str, as_json: bool) -> None:
         return
     show.line(str(made["url"]))
     click.echo(f"This is shown only now. `tocsin user revoke {made['id']}` makes it useless.", err=True)
-
-
-def _range(start: Instant | None, end: Instant | None, api: Api | None) -> tuple[Instant, Instant]:
-    """What to list: from now, by the server's time where one is asked, and for twelve weeks, unless said otherwise."""
-    if start is None:
-        start = files.now() if api is None else api.time()
-    end = start + AHEAD if end is None else end
-    if start >= end:
-        raise click.UsageError("--to must be later than --from.")
-    return start, end
 
 
 def _until(until: Instant, now: Instant | None) -> str:

@@ -14,6 +14,7 @@ def begin(turn: Turn, incident: Incident, reason: Reason) -> None:
     incident.acknowledged_by, incident.answers = "", {}
     incident.acknowledged_at = incident.acknowledged_until = None
     incident.step = incident.round = incident.laps = 0
+    incident.owed = ()
     incident.next_at = turn.now
     incident.resume_at = incident.clear_at = incident.waits = None
     incident.paused = incident.paused_until = None

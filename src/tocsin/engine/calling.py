@@ -274,7 +274,7 @@ def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     if row.step != (incident.step if incident.round else under_way):
         return False  # another step was paged since, though perhaps without a row of its own
     pages = [one for one in ledger.rows(turn, row.incident) if one.kind == "page" and one.reason in OF_A_STEP]
-    if any(one.id > row.id and one.step != row.step for one in pages):
+    if any(one.id > row.id and one.step > row.step for one in pages):
         return False
     of_step = [one for one in pages if one.step == row.step]
     rounds = [one.intended_at for one in of_step if not one.instead_of and one.id <= row.id]

@@ -333,7 +333,7 @@ class Engine:
             if incident is not None:
                 incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
                 incident.snoozed_until = incident.snoozed = incident.keep_until = None
-                incident.hold_until = incident.held_since = None
+                incident.hold_until, incident.held_since, incident.owed = None, None, ()
                 incident.works = {key: work for key, work in incident.works.items() if not work.waiting}
                 incident.answers, incident.waits, incident.lingers_until = {}, None, None
                 releasing.drop_resting(turn, incident)

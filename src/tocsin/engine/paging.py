@@ -26,6 +26,8 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     nothing is done, and ``settling``, which is asked before the turn ends, acknowledges it.
     """
     call = calling.call(turn, incident)
+    begins = not incident.step and not incident.round
+    incident.owed = tuple(one for one in incident.owed if one.step < call.at_step and not begins)
     reached = calling.whom(turn, incident, call)
     people = [one.person for one in reached]
     if not people and calling.nobody_left(turn, incident):
@@ -225,6 +227,8 @@ def withdraw(
 
     Where paging only rests for a while, nothing is withdrawn: see ``paused``. Nor is what ``helping.outlasts`` that.
     """
+    if not person and "page" in kinds:
+        incident.owed = ()
     for row in ledger.rows(turn, incident.number):
         kind = "help" if row.reason is Reason.HELP_UNANSWERED else row.kind  # who waits for that still does
         meant = kind in kinds and person in ("", row.person)
@@ -334,9 +338,11 @@ def _relieved(turn: Turn, row: Page) -> bool:
         return False
     step, rows = incident.steps[row.step], ledger.rows(turn, incident.number)
     there = calling.behind(turn, incident, step.targets)
-    meant = {one.key for one in turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)}
-    if not there or row.person not in meant or any(one.person.key == row.person for one in there):
+    if not there or any(one.person.key == row.person for one in there):
         return False
+    was = turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)
+    if any(one.handed for one in incident.steps) and all(one.key != row.person for one in was):
+        return False  # steps were put before its own since, and this is none of them
     theirs = ledger.of_round(turn, row)
     if any(one.left for one in theirs):
         return False  # they were paged while it was their shift
@@ -525,6 +531,7 @@ def _falls_through(turn: Turn, incident: Incident, row: Page, step: int) -> None
         what = f"{announcing.numbered(incident, step)} reached nobody"
         turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
     if not last:
+        unreached.owe(turn, incident, step)
         incident.step, incident.round = (step + 1, 0)
         if incident.paused is not None:
             incident.resume_at = turn.now

@@ -60,6 +60,7 @@ def off_duty(turn: Turn, incident: Incident) -> int | None:
 
 def call_off(turn: Turn, incident: Incident) -> None:
     """Everybody is asked anew: what has not left of before is overtaken, but what somebody asked for by name."""
+    incident.owed = ()
     for row in ledger.rows(turn, incident.number):
         if row.state == "intended" and row.kind in PAUSED and row.reason not in BY_NAME:
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)

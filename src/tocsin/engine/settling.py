@@ -6,7 +6,7 @@ before the turn is over, whether somebody must be paged now, and if not, why not
 
 from __future__ import annotations
 
-from tocsin.access.actors import called, person_of
+from tocsin.access.actors import called, person_of, same
 from tocsin.engine import (
     anew,
     answering,
@@ -224,7 +224,8 @@ def answer(turn: Turn, incident: Incident, actor: str, hold: Duration | None) ->
     """
     needed = incident.needed
     kind, name = actor.partition(":")[0], person_of(actor)
-    if needed > 1 and kind in ("person", "user", "token") and incident.state == "triggered":
+    several = needed > 1 and not incident.given_to(name)  # who gave it away named who has it
+    if several and kind in ("person", "user", "token") and incident.state == "triggered":
         holds = hold if hold is not None else turn.plan.service(incident.service).acknowledge_for
         # Whoever is nobody of the plan counts once, too, however often they say it.
         incident.answers = {**incident.answers, name if kind == "person" else actor: turn.now + holds}
@@ -331,6 +332,7 @@ def acknowledge(
 ) -> None:
     """Someone has it, or put it off: nobody is paged until that runs out. ``because``: their words, after a colon."""
     hold = hold if hold is not None else turn.plan.service(incident.service).acknowledge_for
+    had = incident.acknowledged_by if incident.state == "acknowledged" else ""
     incident.state, incident.reason = "acknowledged", reason
     incident.acknowledged_by, incident.acknowledged_at = actor, turn.now
     incident.first_acknowledged_at = incident.first_acknowledged_at or turn.now
@@ -340,7 +342,8 @@ def acknowledge(
     holding.arm(turn, incident)
     what = "Put off" if reason is Reason.PUT_OFF else "Acknowledged"
     length = say_duration(-(-hold // SECOND) * SECOND)  # a request for six days is a moment old when it is decided
-    turn.enter(incident.number, f"{what} for {length}{because}", reason, actor)
+    taken = f", taken over from {called(had, turn.plan.names)}" if had and not same(had, actor) else ""
+    turn.enter(incident.number, f"{what} for {length}{taken}{because}", reason, actor)
     paging.withdraw(turn, incident)
     helping.came(turn, incident, person_of(actor))
     following.tell(turn, incident)

@@ -15,6 +15,7 @@ from tocsin.engine import (
     paging,
     placing,
     reminding,
+    repeating,
     rising,
     running,
     settling,
@@ -115,9 +116,12 @@ def _incident(turn: Turn, incident: Incident) -> None:
             return
         turn.save_incident(incident)
     elif incident.hold_until is not None and incident.hold_until <= now:
+        running.ring_those_of(turn, incident)
         answering.hold_over(turn, incident)
     elif any(until <= now for until in incident.answers.values()):
         settling.answers_over(turn, incident)
+    elif any(one.at <= now for one in incident.owed):
+        repeating.repeat(turn, incident)
     elif incident.next_at is not None and incident.next_at <= now:
         paging.escalate_now(turn, incident)
     turn.state.timers.set("incident", incident.number, incident.due())

@@ -6,10 +6,10 @@ escalation begins again. What is refused for now is: its own retries are enough.
 
 from __future__ import annotations
 
-from tocsin.engine import calling, ledger
+from tocsin.engine import calling, ledger, methods
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST
-from tocsin.incidents.incident import Incident
+from tocsin.incidents.incident import Incident, Owed
 from tocsin.kernel.instant import MINUTE, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
@@ -51,6 +51,19 @@ def reached(turn: Turn, row: Page) -> None:
         _begins(incident, turn.now + AFTER_THE_LAST)
         incident.waits = None
         turn.save_incident(incident)
+
+
+def owe(turn: Turn, incident: Incident, step: int) -> None:
+    """A step reached nobody, and the next is paged: what the plan repeats is repeated in its own time all the same.
+
+    Not where every method of its people is known to be dead: the others are paged.
+    """
+    at = incident.next_at if incident.paused is None else None
+    if not incident.round or incident.step != step or at is None:
+        return
+    people = calling.behind(turn, incident, incident.steps[step].targets)
+    if any(way.state == "verified" for one in people for way in methods.able(turn, one.person.key)):
+        incident.owed = (*incident.owed, Owed(step, incident.round, at))
 
 
 def _begins(incident: Incident, at: Instant) -> None:

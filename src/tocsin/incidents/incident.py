@@ -30,11 +30,12 @@ class Work(Struct, frozen=True, omit_defaults=True):
     ``targets``: their names; () for the service as a whole. ``run``: its number, 0 when none was written down.
     ``outcome``: "" while it lives, else what the run came to; ``blocked`` when none was let begin, ``unmatched`` when
     the playbook itself said that it is not meant, ``put_off`` when somebody had put its alerts off, ``waits`` when its
-    turn comes once another run on the same system is over. ``why``: a sentence.
+    turn comes once another run on the same system is over, ``cancelled`` also when a person stopped that one.
+    ``why``: a sentence.
 
     ``awaits``: that other run, which is over ``until`` at the latest, and ``since`` when the first of them was waited
-    for. ``pages_until``: so long pages wait for it: of what ``waits``, and of what was ``not_needed`` because another
-    run had just fixed the same system, whose alerts get their time to end. 0: they do not.
+    for. ``pages_until``: so long pages wait for it: of what ``waits``, and of what was ``not_needed`` or
+    ``blocked`` because another run had just fixed the same system, whose alerts get their time to end. 0: they do not.
     """
 
     playbook: str
@@ -96,6 +97,14 @@ class Snoozed(Struct, omit_defaults=True):
         drop(self.alerts, alert)
 
 
+class Owed(Struct, frozen=True):
+    """Repetitions of a step that reached nobody, so that the next was paged at once: the ``round`` paged ``at``."""
+
+    step: int
+    round: int
+    at: Instant
+
+
 def opened_after(reopened_at: Instant | None, page_at: Instant) -> bool:
     """See ``Incident.opened_after``."""
     return reopened_at is not None and page_at < reopened_at
@@ -107,6 +116,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     Escalation: ``steps`` is the snapshot taken when it opened (or was reopened),
     ``step`` and ``round`` say what is paged next, ``next_at`` when (kept in ``resume_at`` while paused).
     ``waits`` names why ``next_at`` is not the step's own time: of low urgency later, where nobody was reached sooner.
+    ``owed``: steps that were passed over because nobody took their pages are repeated as they say all the same.
     ``urgency`` is that of its most urgent alert; low waits for people's mornings.
     ``customer_tier``: the highest of the customers its alerts are about; "" when nothing says it.
     ``responders``: persons somebody added by hand.
@@ -189,6 +199,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     customer_tier: str = ""
     checklists: tuple[str, ...] = ()
     ticks: dict[str, dict[str, Tick]] = {}
+    owed: tuple[Owed, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -232,6 +243,10 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         paged = max(1, self.step + (1 if self.round else 0))
         return max((step.answers for step in (self.steps if self.laps else self.steps[:paged])), default=1)
 
+    def given_to(self, person: str) -> bool:
+        """Whether somebody gave it to a person: then their answer is enough, whatever its steps ask for."""
+        return any(step.given and f"person:{person}" in step.targets for step in self.steps)
+
     @property
     def noted(self) -> str:
         """Says to whoever answered, and is not enough alone, what that is worth. Without its full stop."""
@@ -247,6 +262,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         ):  # fmt: skip
             if moment is not None and (due is None or moment < due):
                 due = moment
+        for one in self.owed:
+            due = one.at if due is None else min(due, one.at)
         if self.answers:  # nearly never: this is asked at every turn
             due = min(self.answers.values()) if due is None else min(due, *self.answers.values())
         return due

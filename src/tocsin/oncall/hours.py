@@ -44,6 +44,16 @@ def is_open(hours: Hours, at: Instant, holidays: Sequence[Span] = ()) -> bool:
     return any(low <= at < high for low, high in _near(hours, at))
 
 
+def edges(hours: Hours, start: Instant, end: Instant, holidays: Sequence[Span] = ()) -> list[Instant]:
+    """Every instant within a range at which they may open or shut, in order."""
+    found = [*hours.shut_days(), *holidays]
+    at = start
+    while hours.open and at < end + 7 * DAY:
+        found += _near(hours, at)
+        at += 7 * DAY
+    return sorted({edge for span in found for edge in span if start < edge < end})
+
+
 def opens(hours: Hours, at: Instant, holidays: Sequence[Span] = ()) -> Instant | None:
     """When they are open next, from an instant on; None when they are not within four hundred days."""
     shut = [*hours.shut_days(), *holidays]

@@ -76,6 +76,22 @@ class Roster:
             yield (at, over), self._drawn(at, covers)
             at = over
 
+    def edges(
+        self, start: Instant, end: Instant, covers: tuple[Cover, ...] = (), *, beside: bool = False
+    ) -> set[Instant]:
+        """Every instant within a range from which on ``who`` may say something else; ``beside``: or ``beside`` may."""
+        asked = {covers, self._drawing.by(covers).layers} if beside else {covers}
+        found = {
+            edge
+            for by in asked
+            for _, shifts in self.drawn(start, end, by)
+            for one in shifts
+            for edge in (one.start, one.end)
+        }
+        if beside:
+            found |= {edge for one in covers if one.away for edge in (one.start, one.end)}
+        return {edge for edge in found if start < edge < end}
+
     def _drawn(self, at: Instant, covers: tuple[Cover, ...]) -> Piece:
         """The piece of time that an instant lies in."""
         place = at // self._stretch

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -44,8 +46,9 @@ class Alike(NamedTuple):
     passed: tuple[bool, ...]
 
 
-_Way = tuple[tuple[Step, ...], tuple[bool, ...]]
+Way = tuple[tuple[Step, ...], tuple[bool, ...]]
 """Steps, and which of them are passed over."""
+T = TypeVar("T")
 
 
 def alike(
@@ -60,31 +63,57 @@ def alike(
 
     ``at``: whether the steps' hours are open then is asked, too; None: no step is passed over.
     """
-    by_tier: dict[tuple[tuple[_Way, tuple[str, ...]], ...], list[str]] = {}
-    for one in (tier,) if tier else _tiers(plan, service):
-        found: dict[_Way, list[str]] = {}
-        for level in (severity,) if severity else SEVERITIES:
-            steps = plan.steps(service, level, one)
-            passed = tuple(
-                at is not None and not _holds(plan, step.when, level, one, at, calendars or {}) for step in steps
-            )
-            found.setdefault((steps, passed), []).append(level)
-        by_tier.setdefault(tuple((way, tuple(levels)) for way, levels in found.items()), []).append(one)
-    return [
-        Alike(
-            () if len(levels) == len(SEVERITIES) else levels,
-            () if len(by_tier) == 1 and not tier else tuple(tiers),
-            steps,
-            passed,
+
+    def way(level: str, one: str) -> Way:
+        steps = plan.steps(service, level, one)
+        return steps, tuple(
+            at is not None and not holds(step.when, level, one, opened(plan, step.when.hours, at, calendars or {}))
+            for step in steps
         )
-        for ways, tiers in by_tier.items()
-        for (steps, passed), levels in ways
+
+    return [
+        Alike(severities, tiers, steps, passed)
+        for severities, tiers, (steps, passed) in together(plan, service, severity, tier, way)
     ]
 
 
-def _tiers(plan: Plan, service: str) -> tuple[str, ...]:
-    """Of which tiers the customers of a service's incidents can be; of none where no alert has to say it."""
-    return plan.customer_tiers if plan.service(service).customer_tier else (*plan.customer_tiers, "")
+def together(
+    plan: Plan, service: str, severity: str, tier: str, way: Callable[[str, str], T]
+) -> list[tuple[tuple[str, ...], tuple[str, ...], T]]:
+    """The different ways in which a service's incidents are paged, each with its severities and tiers, as ``Alike``
+    has them. ``way``: how those of one severity and tier are.
+    """
+    by_tier: dict[tuple[tuple[T, tuple[str, ...]], ...], list[str]] = {}
+    for one, those in groupby(kinds(plan, service, severity, tier), key=itemgetter(1)):
+        found: dict[T, list[str]] = {}
+        for level, _ in those:
+            found.setdefault(way(level, one), []).append(level)
+        by_tier.setdefault(tuple((its, tuple(levels)) for its, levels in found.items()), []).append(one)
+    return [
+        (
+            () if len(levels) == len(SEVERITIES) else levels,
+            () if len(by_tier) == 1 and not tier else tuple(tiers),
+            its,
+        )
+        for ways, tiers in by_tier.items()
+        for its, levels in ways
+    ]
+
+
+def unknown_tier(plan: Plan, tier: str) -> str:
+    """Why a tier cannot be asked about; "" when it can."""
+    if tier in plan.customer_tiers:
+        return ""
+    known = ", ".join(plan.customer_tiers)
+    return f"the plan has {f'the tiers {known}' if known else 'no customer tiers'}, and not {tier}"
+
+
+def kinds(plan: Plan, service: str, severity: str = "", tier: str = "") -> list[tuple[str, str]]:
+    """The severities and customers' tiers a service's incidents can have, tier by tier; "" for customers of none, of
+    which there are some unless an alert has to say a tier.
+    """
+    tiers = plan.customer_tiers if plan.service(service).customer_tier else (*plan.customer_tiers, "")
+    return [(level, one) for one in ((tier,) if tier else tiers) for level in ((severity,) if severity else SEVERITIES)]
 
 
 def whom(plan: Plan, one: Alike, at: Instant, covers: Covers, turns: Turns = NOBODY) -> list[StepWhom]:
@@ -92,6 +121,11 @@ def whom(plan: Plan, one: Alike, at: Instant, covers: Covers, turns: Turns = NOB
 
     The last resort, when none of them pages anybody: whoever is asked has an answer.
     """
+    return [each for each in asked(plan, one, at, covers, turns) if each.reached]
+
+
+def asked(plan: Plan, one: Alike, at: Instant, covers: Covers, turns: Turns = NOBODY) -> list[StepWhom]:
+    """As ``whom``, with the steps, and the last resort, that reach nobody."""
     found = []
     for number, (step, passed) in enumerate(zip(one.steps, one.passed, strict=True), 1):
         reached = plan.reached_by(step.targets, at, covers)
@@ -103,10 +137,15 @@ def whom(plan: Plan, one: Alike, at: Instant, covers: Covers, turns: Turns = NOB
             for each in plan.reached_by(plan.last_resort, at, covers)
         )
         found.append(StepWhom(len(one.steps) + 1, "", False, last))
-    return [each for each in found if each.reached]
+    return found
 
 
-def _holds(plan: Plan, when: When, severity: str, tier: str, at: Instant, calendars: Mapping[str, Imported]) -> bool:
-    hours = plan.hours.get(when.hours) if when.hours else None
-    is_it = is_open(hours, at, shut_by(hours, calendars)) if hours is not None else None
+def holds(when: When, severity: str, tier: str, is_it: bool | None) -> bool:
+    """Whether what a step asks for holds; labels, which only an incident has, are not asked. ``is_it``: ``opened``."""
     return replace(when, match=()).met(severity, tier, {}, is_it)
+
+
+def opened(plan: Plan, hours: str, at: Instant, calendars: Mapping[str, Imported]) -> bool | None:
+    """Whether named hours are open at an instant; None where there are none of that name."""
+    named = plan.hours.get(hours) if hours else None
+    return is_open(named, at, shut_by(named, calendars)) if named is not None else None

@@ -27,7 +27,9 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.feeds import FEED, FEED_PATH
 from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
+from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import DAY, Duration, Instant, to_datetime
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.zone import zone
 from tocsin.pages.rules import usable
@@ -50,6 +52,7 @@ from tocsin.web.boards import (
     turns,
     weeks,
 )
+from tocsin.web.paged_ahead import MOST_WAYS, paged_ahead, wanted
 from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
 from tocsin.web.words import Reader
 
@@ -90,6 +93,7 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
         shown = weeks(rosters[chosen], covers, reader, monday)
         order = turns(rosters[chosen], covers, reader, starts_of(monday, reader))
         whose = next((one for one in (asked.get("person", ""), reader.person) if one in plan.people), "")
+        of = wanted(plan, asked)
         return {
             "boards": boards,
             "chosen": chosen,
@@ -104,6 +108,12 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "whose": whose,
             "people": plan.people,
             "own": own_turns(plan, whose, reader.covers, reader) if whose else [],
+            "paged": paged_ahead(plan, of, reader, _calendars(plan, seen), reached) if of.service else [],
+            "of": of,
+            "services": plan.services,
+            "severities": SEVERITIES,
+            "tiers": plan.customer_tiers,
+            "most_ways": MOST_WAYS,
             "doubles": [
                 *doubles(plan, reader.covers, reader),
                 *overlapping(plan, reader.covers, reader),
@@ -140,10 +150,12 @@ def _idle(plan: Plan, overrides: Sequence[Override], reader: Reader) -> dict[int
 
 def _lost(plan: Plan, seen: View) -> list[str]:
     """What is wrong with calendars from elsewhere, each thing once though several schedules ask it."""
-    if not plan.calendars:
-        return []
-    calendars = {one.name: one for one in seen.faces.reads.calendars()}
-    return list(dict.fromkeys(f"{text}." for _, text in findings(plan, calendars, seen.now)))
+    calendars = _calendars(plan, seen)
+    return list(dict.fromkeys(f"{text}." for _, text in findings(plan, calendars, seen.now))) if calendars else []
+
+
+def _calendars(plan: Plan, seen: View) -> dict[str, Imported]:
+    return {one.name: one for one in seen.faces.reads.calendars()} if plan.calendars else {}
 
 
 def _chosen(asked: str, boards: Sequence[Board]) -> str:

@@ -23,6 +23,7 @@ from tocsin.intake.entrances import called, entrances, sender_url, snippet, wher
 from tocsin.intake.request import Limits
 from tocsin.intake.specs import HeartbeatSpec, ProbeSpec
 from tocsin.kernel.instant import MINUTE, format_rfc3339
+from tocsin.plan.ahead import Course
 from tocsin.plan.model import Plan
 from tocsin.plan.whom import Alike, alike
 from tocsin.store.reads import OpenCount
@@ -86,10 +87,10 @@ async def services_page(request: Request[Any, Any, Any], faces: Faces, who: Who)
 def _all_in_words(seen: View, plan: Plan, service: Service) -> list[tuple[str, str]]:
     """The escalation of a service; where severities or customers have different ones, each with those it is for."""
     ways = alike(plan, service.key)
-    return [(_of(one) if len(ways) > 1 else "", in_words(seen, one.steps)) for one in ways]
+    return [(which(one) if len(ways) > 1 else "", in_words(seen, one.steps)) for one in ways]
 
 
-def _of(one: Alike) -> str:
+def which(one: Alike | Course) -> str:
     """Which incidents are meant: ``SEV1 and SEV2``, ``SEV1 of gold customers and those of no tier``."""
     severities = listed([level.upper() for level in one.severities])
     named = [f"{listed([tier for tier in one.tiers if tier])} customers"] if any(one.tiers) else []

@@ -71,11 +71,13 @@ from tocsin.api.models.oncall import PublishedOnCall as PublishedOnCall
 from tocsin.api.models.oncall import PublishedOverride as PublishedOverride
 from tocsin.api.models.oncall import PublishedPersonShift as PublishedPersonShift
 from tocsin.api.models.oncall import PublishedReached as PublishedReached
+from tocsin.api.models.oncall import PublishedReachedShift as PublishedReachedShift
 from tocsin.api.models.oncall import PublishedSchedule as PublishedSchedule
 from tocsin.api.models.oncall import PublishedShift as PublishedShift
 from tocsin.api.models.oncall import SwapIn as SwapIn
 from tocsin.api.models.oncall import calendar_out as calendar_out
 from tocsin.api.models.oncall import override_out as override_out
+from tocsin.api.models.oncall import reached_out as reached_out
 from tocsin.api.models.playbooks import AnswerRunIn as AnswerRunIn
 from tocsin.api.models.playbooks import CompareRunIn as CompareRunIn
 from tocsin.api.models.playbooks import ContinueRunIn as ContinueRunIn

@@ -10,6 +10,7 @@ from tocsin.api.models.values import Moment, Name, Span, moment
 from tocsin.kernel.instant import Instant, format_rfc3339
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Override
+from tocsin.plan.ahead import Course
 from tocsin.plan.model import Covers, Plan
 
 
@@ -66,6 +67,26 @@ class PublishedReached(Struct, frozen=True, kw_only=True):
     passed: bool
     one_of: bool
     next: bool
+
+
+class PublishedReachedShift(Struct, frozen=True, kw_only=True):
+    """As long as a step of a service's escalation pages somebody without a break, for one reason. Else as
+    ``PublishedReached``; steps that are passed over then are left out.
+
+    ``person`` "": the step reaches nobody, and the next is asked at once. ``last_resort``: it is asked while no step
+    reaches anybody.
+    """
+
+    step: int
+    person: str
+    by: str
+    start: Moment
+    end: Moment
+    severities: tuple[str, ...]
+    tiers: tuple[str, ...]
+    when: str
+    one_of: bool
+    last_resort: bool
 
 
 class PublishedCalendar(Struct, frozen=True, kw_only=True):
@@ -170,6 +191,25 @@ class AnswerIn(Struct, frozen=True, forbid_unknown_fields=True):
     """Agree to a swap, decline it, or take a cover request."""
 
     yes: bool = True
+
+
+def reached_out(course: Course) -> list[PublishedReachedShift]:
+    """Whom one way of a service's pages over a range."""
+    return [
+        PublishedReachedShift(
+            step=one.step,
+            person=one.person,
+            by=one.by,
+            start=format_rfc3339(one.start),
+            end=format_rfc3339(one.end),
+            severities=course.severities,
+            tiers=course.tiers,
+            when=one.when,
+            one_of=one.one_of,
+            last_resort=course.is_last_resort(one),
+        )
+        for one in course.stretches
+    ]
 
 
 def calendar_out(one: Imported) -> PublishedCalendar:
