@@ -84,8 +84,8 @@ class Roster:
         found = {
             edge
             for by in asked
-            for _, shifts in self.drawn(start, end, by)
-            for one in shifts
+            for _, piece in self.drawn(start, end, by)
+            for one in piece.shifts
             for edge in (one.start, one.end)
         }
         if beside:
