@@ -126,7 +126,14 @@ def test_who_acknowledges_in_pagerduty_has_it_here(
     assert found["acknowledged_by"] == "person:old"
     (row,) = [one for one in found["pages"] if one["kind"] == "page"]
     assert (row["person"], row["answered_at"] is not None) == ("old", True)
-    assert tell(body) == 200, "told twice"
+    says(here, state="resolved")
+    becomes(here, 1, "resolved", within=20)
+    says(here)
+    becomes(here, 1, "triggered")
+    assert tell(body) == 200, "told again, or replayed, it is the one answer it was"
+    assert incident(here, 1)["state"] == "triggered"
+    assert tell(webhook(key, "incident.resolved", id="01D")) == 200
+    assert becomes(here, 1, "acknowledged")["acknowledged_by"] == "person:old", "over is for the monitors to say"
     assert "whs-1" not in here.output()
 
 

@@ -51,10 +51,8 @@ def signed(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
 def answer_in(body: bytes, ours: str) -> Answer | None:
     """The answer a webhook tells of; None where nobody answered what is ours.
 
-    Raises ValueError, or msgspec's error, for what is no webhook of theirs.
-
-    Its ``incident_key`` is the ``dedup_key`` of our events, which begins with ``ours`` before the incident's number; its
-    id is what makes one told twice known.
+    Its ``incident_key`` is the ``dedup_key`` of our events, which begins with ``ours`` before the incident's number;
+    its id is what makes one told twice known. Raises ValueError, or msgspec's error, for what is no webhook of theirs.
     """
     event = msgspec.json.decode(body, type=_Told).event
     person = event.agent is not None and event.agent.type.startswith("user")
