@@ -242,12 +242,14 @@ class Playground(World):
     def _check_waiting(self) -> None:
         """What waits does so for a run of another incident that lives, and has pages wait no longer than is written."""
         state, plan = self.engine.state, self.engine.plan
-        waiting = set()
+        waiting: set[int] = set()
+        awaited: dict[int, set[int]] = {}
         for incident in state.incidents.values():
             for key, work in incident.works.items():
                 if not work.waiting:
                     continue
                 waiting.add(incident.number)
+                awaited.setdefault(work.awaits, set()).add(incident.number)
                 assert incident.open and incident.state == "triggered" and state.members[incident.number].loud
                 other = state.runs[work.awaits]
                 assert other.live and other.incident != incident.number, f"{key} waits for what is over: {other}"
@@ -257,7 +259,7 @@ class Playground(World):
                 assert any(other.playbook in one for one in (work.why,)), work.why
             if incident.open and any(work.pages_until for work in incident.works.values()):
                 waiting.add(incident.number)
-        assert state.waiting == waiting
+        assert state.waiting == waiting and state.awaited == awaited
 
     def _check_holds(self, living: list[Row]) -> None:
         """Pages wait for code only while code is at it, or for alerts to end, and never for longer than is written."""
@@ -333,8 +335,9 @@ class Playground(World):
             meant = zip(chain, works, strict=True)
             turn = next((wish.key for wish, work in meant if not (work and work.passes_on)), "")
             work = incident.works.get(turn)
-            at_it = work is None or work.waiting or work.pages_until > self.now or turn in live
-            assert turn and at_it, f"code is not at {state.alerts[id].title}"
+            at_it = bool(turn) and (work is None or work.waiting or turn in live)
+            given_time = any(one is not None and one.pages_until > self.now for one in works)
+            assert at_it or given_time, f"code is not at {state.alerts[id].title}"
 
     def _was_paged(self, incident: Incident) -> bool:
         """Whether a step of its escalation has paged anybody since it was opened or reopened."""

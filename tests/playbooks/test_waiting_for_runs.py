@@ -11,14 +11,14 @@ import pytest
 from tests.engine.world import dump
 from tests.playbooks.playground import Playground, Pump, Run, drain, kick, level
 from tests.playbooks.test_one_system import FULL, PLAN
-from tocsin.engine.commands import Result, Snooze, StartRun
+from tocsin.engine.commands import Result, SetTrust, Snooze, StartRun
 from tocsin.engine.inputs import Deaf
 from tocsin.engine.state import State
 from tocsin.engine.weighing import weigh
 from tocsin.kernel.instant import MINUTE, SECOND, parse_duration
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.language import cooldown, playbook, trust
-from tocsin.playbooks.manifest import Guard
+from tocsin.playbooks.language import at_most, cooldown, playbook, trust
+from tocsin.playbooks.manifest import Cooldown, Guard
 
 APART = PLAN.replace("service: cart}", "service: cart, group: {by: [region]}}")
 WORKS = "fixes waits for run 1 of fixes, which works on cart/main, which is pay/main too"
@@ -168,20 +168,46 @@ def test_what_was_cut_off_in_its_fix_is_not_done_again_by_the_one_that_waited() 
     assert cut
 
 
-def test_a_guard_that_says_no_once_the_lock_is_free_has_a_person_called() -> None:
-    rests: list[Guard] = [cooldown("1h")]
-
-    @playbook(name="rests", answers=FULL, trust=trust(start="act"), guards=rests)
+@pytest.mark.parametrize("guard", [cooldown("1h"), at_most(1, per="1h", over="target")])
+def test_what_a_guard_leaves_undone_after_a_fix_has_its_time_and_is_a_persons_then(guard: Guard) -> None:
+    @playbook(name="rests", answers=FULL, trust=trust(start="act"), guards=[guard])
     def body(run: Run, pump: Pump) -> None:
         run.fix(drain, pump)
         run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
 
-    world = two(body)
-    world.full_of("cart").until("1m")
-    assert world.pages == [] and world.waits(2)
-    world.over_of("cart").until("4m")
-    assert world.done == ["drain"] and [page[2] for page in world.pages] == [2]
-    assert "its last change was less than 1 h ago" in world.incident(2).works["rests main"].why
+    for ends in (True, False):
+        world = Waits(body)
+        world.full_of("cart").until("30s").full_of("pay")
+        if isinstance(guard, Cooldown):
+            assert world.waits(2)
+        world.until("1m").over_of("cart").until("90s")
+        assert world.incident(2).works["rests main"].outcome == "blocked"
+        assert world.pages == [] and world.incident(2).paused is Reason.PLAYBOOK_VERIFIED
+        world.is_whole()
+        if ends:
+            world.over_of("pay")
+        world.until("30m")
+        assert world.done == ["drain"]
+        assert [page[:3:2] for page in world.pages[:1]] == ([] if ends else [("600s", 2)])
+
+
+def test_what_was_fixed_has_its_time_to_end_also_when_a_person_resolves_the_other_incident() -> None:
+    world = two()
+    world.full_of("cart").until("1m").resolves_by_hand(1, "1h")
+    assert world.outcomes == ["overtaken", "not_needed"]
+    world.until("2m").over_of("pay").until("30m")
+    assert world.pages == []
+
+
+def test_what_a_person_fixed_without_an_incident_has_its_time_to_end_too() -> None:
+    world = Waits(fixes, kicks)
+    world.takes = "2s"
+    world.midst.append(lambda: world.full_of("pay", name="Stuck"))
+    world.full["main"] = 97
+    assert world.by_hand("cart").ok
+    assert world.outcomes == ["verified", "not_needed"]
+    world.over_of("pay", name="Stuck").until("30m")
+    assert world.pages == []
 
 
 def test_several_have_their_turn_in_the_order_they_came_one_at_a_time() -> None:
@@ -201,6 +227,36 @@ def test_several_have_their_turn_in_the_order_they_came_one_at_a_time() -> None:
         world.over_of("cart", region=region).until(f"{minute + 1}m")
     assert [run.incident for run in world.written.values()] == [1, 2, 3, 4] and set(world.outcomes) == {"verified"}
     assert world.pages == []
+
+
+def both_have(*names: str) -> str:
+    """A plan in which both services have these systems."""
+    one = "      {0}: {{kind: pump, look with: secret:{0}, fix with: secret:rw, match: ['instance=\"{0}\"']}}\n"
+    head, *services = PLAN.split("    targets:\n")
+    targets = "    targets:\n" + "".join(map(one.format, names))
+    rest = (part[min(at for at in (part.find("  pay:"), part.find("  payments:")) if at >= 0) :] for part in services)
+    return head + "".join(targets + part for part in rest)
+
+
+def test_many_that_wait_say_it_once_each_and_leave_what_was_found_to_be_read() -> None:
+    names = "abcdef"
+    world = Waits(fixes, plan=both_have(*names))
+    world.takes, world.full = "2s", dict.fromkeys(names, 97)
+
+    def storm() -> None:
+        for name in names:
+            for service in ("cart", "pay"):
+                world.fires("Full", instance=name, of=service)
+
+    world.midst.append(storm)
+    world.fires("Full", instance="a", of="cart")
+    world.until("5m")
+    assert world.done == ["drain"] * 6 and world.pages == [] and set(world.outcomes) == {"watching"}
+    for number in (1, 2):
+        assert len(world.waits(number)) == 3
+        assert 3 <= world.told(number).count("waits_for_run") <= 6, "each when it works, and when it watches"
+        assert sum("waits for run" in one for one in world.incident(number).tried if "By target" not in one) == 1
+    world.is_whole()
 
 
 def test_pages_wait_no_longer_than_for_a_run_of_its_own_and_code_goes_on_beside() -> None:
@@ -262,6 +318,26 @@ def test_when_the_other_is_late_it_has_its_turn_in_that_instant_and_nobody_is_ca
     world.is_whole()
 
 
+def test_a_schedules_run_that_is_late_is_told_of_also_when_an_incident_waits_for_it() -> None:
+    """The incident's own time comes up first, and no open incident hears of that run."""
+
+    @playbook(name="nightly", answers=['alertname="Never"'], trust=trust(start="act"), schedule="1 3 * * *")
+    def nightly(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Waits(nightly, kicks)
+    world.takes = "6m"
+    world.midst.append(lambda: world.full_of("pay", name="Stuck"))
+    world.until("20m")
+    late = world.run(1)
+    assert (late.by, late.service, late.outcome) == ("schedule", "cart", "handed_over")
+    told = world.incident(late.incident)
+    assert told.service == "cart" and told.title.startswith("nightly could not finish: it did not end within 5 min")
+    assert told.number in [page[2] for page in world.pages]
+    assert world.run(max(world.written)).playbook == "kicks"
+
+
 # -- what happens while it waits ---------------------------------------------------------------------------------------
 
 
@@ -282,6 +358,16 @@ def test_what_another_run_fixed_has_longer_to_end_when_nothing_could_be_heard() 
     world.apply(Deaf(world.now - 4 * MINUTE, world.now))
     assert until is not None and world.incident(2).hold_until == until + 4 * MINUTE
     world.is_whole()
+
+
+def test_what_had_its_time_to_end_has_no_other_however_often_tocsin_starts_again() -> None:
+    world = Waits(fixes, kicks)
+    world.full_of("cart").fires("Stuck", instance="one", of="pay")
+    world.until("1m").silences('of="pay"', for_="3h")
+    world.over_of("cart").until("3h").comes_back(30 * SECOND)
+    assert world.incident(2).hold_until is None
+    world.until("3h2m")
+    assert [page[:3:2] for page in world.pages if page[2] == 2] == [("10860s", 2)], "when the silence is over"
 
 
 @pytest.mark.parametrize(
@@ -326,6 +412,46 @@ def test_whatever_happens_while_it_waits(what: str, after: list[int]) -> None:
     assert runs == after and world.engine.state.waiting == set()
     assert bool([page for page in world.pages if page[2] == 2]) == (what in ("no target", "no playbook"))
     world.is_whole()
+
+
+def test_what_a_person_stops_does_not_begin_a_moment_later_for_the_incident_that_waited() -> None:
+    world = two()
+    world.midst += [lambda: world.passing(world.now + SECOND), lambda: world.stops(1)]
+    world.full_of("cart").until("1m")
+    assert world.outcomes == ["cancelled"] and world.waits(2) == []
+    assert world.incident(2).works["fixes main"].why == "cancelled by Ana (run 1, for which it waited)"
+    assert sorted(page[2] for page in world.pages) == [1, 2]
+    world.is_whole()
+
+
+def test_what_a_person_ran_and_stops_says_nothing_of_what_code_would_do() -> None:
+    world = Waits(fixes)
+    world.takes = "2s"
+    world.midst += [lambda: world.full_of("pay"), lambda: world.stops(1)]
+    world.full["main"] = 97
+    assert world.by_hand("cart").ok
+    assert world.run(1).outcome == "cancelled" and world.run(2).service == "pay"
+
+
+def test_trust_that_falls_while_it_waits_counts_at_once() -> None:
+    world = two()
+    world.full_of("cart").until("10s")
+    assert world.pages == []
+    to = SetTrust(actor="person:ana", service="pay", playbook="fixes", rung="suggest", why="a test", role="admin")
+    assert world.asked(to).ok
+    assert [page[:3:2] for page in world.pages] == [("10s", 2)], "no page waits for what changes nothing"
+
+
+def test_pages_wait_as_long_as_is_written_also_for_what_takes_an_hour() -> None:
+    @playbook(name="slow", answers=FULL, trust=trust(start="act"), hand_over_after="1h")
+    def slow(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = two(slow, takes="10m")
+    world.midst.append(lambda: world.until("35m").fires("Full", instance="one", of="pay", part="joins"))
+    world.full_of("cart")
+    assert world.pages == [] and world.outcomes == ["watching"]
 
 
 def test_killed_at_every_point_of_the_run_it_waits_for_it_is_the_same() -> None:
@@ -463,6 +589,16 @@ def test_the_same_playbook_asks_once_about_a_system() -> None:
     assert seen == [[f"asks waits for run 1 of asks, which works on {on}"]], "it has its answer"
     world.over_of("pay", name="Odd").over_of("cart", name="Odd").until("10m")
     assert world.outcomes == ["verified"] and not world.incident(2).open
+    world.is_whole()
+
+
+def test_a_no_counts_for_the_incident_that_waited_for_the_answer() -> None:
+    world = asks_first()
+    world.until("10s").full_of("pay", name="Odd")
+    assert world.says(1, "no").ok
+    assert world.outcomes == ["cancelled"] and world.waits(2) == []
+    why = "Ana said no to playground.drain(main) (run 1, for which it waited)"
+    assert world.incident(2).works["asks main"].why == why and f"asks was not run: {why}" in world.incident(2).tried
     world.is_whole()
 
 

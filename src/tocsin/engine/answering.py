@@ -12,7 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from tocsin.engine import about, comparing, evidence, guarding, holding, midst, suspecting, telling_targets
-from tocsin.engine.standings import incident_of, short, standing_of, taken, under_way
+from tocsin.engine.standings import incident_of, short, standing_of, taken
 from tocsin.engine.state import AFTER_DEAFNESS
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.engine.wanted import key_of
@@ -458,18 +458,16 @@ def deafened(turn: Turn, length: Duration, moved: Duration) -> None:
 
 
 def _given_time(turn: Turn, work: Work, length: Duration) -> Work:
-    """What another run had fixed has so much longer to end, too. What waits follows the run that it waits for."""
-    if not work.pages_until or work.waiting:
+    """What another run had fixed has so much longer to end, too. What waits follows the run that it waits for, and what
+    had its time before that has no other.
+    """
+    if work.waiting or work.pages_until <= turn.now - length:
         return work
     return replace(work, pages_until=max(work.pages_until + length, turn.now + AFTER_DEAFNESS))
 
 
 def hold_over(turn: Turn, incident: Incident) -> None:
     """The time pages may wait is over, whatever became of the runs."""
-    for run in (*holding.at_work(turn, incident), *holding.awaited(turn, incident)):
-        due = run.due() if run.state in ("running", "watching") else None
-        if due is not None and due <= turn.now:
-            late(turn, run)
     holding.arm(turn, incident)
     if holding.runs_out(turn, incident):
         _limit(turn, incident)
@@ -486,21 +484,17 @@ def _limit(turn: Turn, incident: Incident) -> None:
 
 
 def late(turn: Turn, run: Run) -> None:
-    """A run's time is over."""
+    """The alerts of what is watched have ended, or had their time to."""
     incident = incident_of(turn, run)
-    if run.state == "watching" and (incident is None or not about.still_fires(turn, incident, run)):
+    if incident is None or not about.still_fires(turn, incident, run):
         held(turn, run)
-    elif run.state == "watching" and run.watch_until is not None and run.watch_until > turn.now:
+    elif run.watch_until is not None and run.watch_until > turn.now:
         run.quiet_at = None
         turn.save_run(run)
-    elif run.state == "watching":
+    else:
         too = f", and run {run.spoilt_by} changed something there too" if run.spoilt_by else ""
         run.cut = run.cut or bool(run.spoilt_by)
         hand_over(turn, run, f"it held, but alerts still fire {say_duration(WATCH)} later{too}", Reason.NOT_CLEARED)
-    elif run.stopping:
-        end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
-    else:
-        hand_over(turn, run, overdue(turn, run) + under_way(turn, run))
 
 
 def overdue(turn: Turn, run: Run) -> str:

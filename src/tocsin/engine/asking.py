@@ -6,9 +6,10 @@ import msgspec
 
 from tocsin.access.actors import called
 from tocsin.alerts.alert import Alert
-from tocsin.engine import answering, commands, ending, guarding, hearing, holding, standings
+from tocsin.engine import answering, commands, ending, guarding, hearing, holding, standings, telling_targets
 from tocsin.engine.commands import Result
 from tocsin.engine.turn import Turn
+from tocsin.incidents.incident import Work
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.guards import locked
@@ -107,12 +108,33 @@ def answer(turn: Turn, command: commands.AnswerRun) -> Result:
         return commands.refuse("conflict", f"Not now: {no.why}. When that is over it is asked again, if need be")
     heard(turn, run, Reason.APPROVAL_GIVEN)
     if approval.fix and command.answer == NO:
-        answering.end(turn, run, "cancelled", Reason.APPROVAL_GIVEN, f"{who} said no to {approval.fix}")
+        why = f"{who} said no to {approval.fix}"
+        stop_what_waits(turn, run, why)
+        answering.end(turn, run, "cancelled", Reason.APPROVAL_GIVEN, why)
         return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
     if approval.fix:
         run.approved_by = command.actor
     go_on(turn, run, command.answer, command.actor, Reason.APPROVAL_GIVEN)
     return Result(ok=True, reason=Reason.APPROVAL_GIVEN, id=str(run.number))
+
+
+def stop_what_waits(turn: Turn, run: Run, why: str) -> None:
+    """A person stops a run of code, or says no to it: the same playbook does not begin, or ask, on that system a moment
+    later, because another incident waited for it. That one is a person's.
+    """
+    for number in sorted(turn.state.awaited.get(run.number, ())) if not run.by_hand else ():
+        incident = turn.state.incidents[number]
+        works, said = dict(incident.works), f"{why} (run {run.number}, for which it waited)"
+        for key, work in incident.works.items():
+            if work.waiting and (work.awaits, work.playbook) == (run.number, run.playbook):
+                works[key] = Work(work.playbook, work.targets, outcome="cancelled", why=said[:200])
+                answering.unsaid(incident, work)
+                answering.note(incident, f"{work.playbook} was not run: {said}")
+                turn.enter(number, f"{work.playbook} was not run: {said}", Reason.RUN_CANCELLED, run=str(run.number))
+        if works != incident.works:
+            incident.works = works
+            telling_targets.tell(turn, incident)
+            holding.arm(turn, incident)
 
 
 def go_on(turn: Turn, run: Run, said: str, actor: str, reason: Reason) -> None:

@@ -9,6 +9,7 @@ only a run of another incident on the same system keeps back waits for that (``q
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
+from typing import Final
 
 from tocsin.alerts.alert import Alert
 from tocsin.engine import about, answering, checking, guarding, holding, queuing, telling_targets
@@ -23,6 +24,8 @@ from tocsin.playbooks.run import Run
 from tocsin.playbooks.targets import Unbound
 
 MOST_NAMED = 5
+SO_SOON: Final = frozenset({Reason.GUARD_COOLDOWN, Reason.GUARD_AT_MOST})
+"""Guards that say no because of what was done."""
 MOST_WORKS = 100
 """On so many targets code begins, or is refused, before an incident is a person's: it is no known problem any more."""
 
@@ -61,7 +64,7 @@ def meant(
                 found.setdefault(wish, []).extend(heard)
     exact = {wish: ids for wish, ids in found.items() if named.items() <= dict(wish.targets).items()}
     bound = {wish: ids for wish, ids in exact.items() if not wish.why} or exact or found
-    left = {wish: ids for wish, ids in bound.items() if wish.key not in incident.works} or bound
+    left = {wish: ids for wish, ids in bound.items() if _undone(incident, wish.key)} or bound
     places = sorted({" and ".join(wish.names) for wish in left})
     if len(places) > 1 and not named:
         some = ", ".join(places[:MOST_NAMED]) + (
@@ -113,8 +116,11 @@ def _go_on(turn: Turn, incident: Incident) -> None:
         queuing.stop_waiting(turn, incident)
         return
     busy = holding.busy(turn, incident)
-    if incident.number in turn.state.waiting:  # for others: not while it would wait for the incident's own run first
-        queuing.stop_waiting(turn, incident, but=() if busy is not None else _still_wanted(turn, incident))
+    if incident.number in turn.state.waiting:
+        wanted = _still_wanted(turn, incident)
+        if busy is not None:  # what it waits for is judged anew when the incident's own run is over
+            wanted &= queuing.goes_on_waiting(turn, incident)
+        queuing.stop_waiting(turn, incident, but=wanted)
     if busy is not None or not _begin_next(turn, incident):
         _leave(turn, incident)
 
@@ -179,17 +185,23 @@ def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) 
     if no is not None:
         others = [one for one in guarding.keepers(turn, run) if one.incident != incident.number]
         hoping = frozenset(lock for one in (*holding.at_work(turn, incident), *others) for lock in one.holds)
-        if hoping and guarding.guarded(turn, manifest, run, hoping=hoping) is None:
+        later = guarding.guarded(turn, manifest, run, hoping=hoping) if hoping else no
+        if later is None:
             work = incident.works.get(wish.key)
             since = work.since if work is not None and work.waiting else turn.now
-            if turn.now - since < holding.LONGEST or not others:
+            held = work is not None and work.pages_until > turn.now
+            if turn.now - since < holding.LONGEST or held or not others:
                 turn.state.counters.run -= 1  # nobody has heard of it
                 _wait(turn, incident, wish, run, others)
                 return None
             no = no._replace(why=f"{no.why}, and it has waited {say_duration(turn.now - since)} for its turn")
+        elif others:
+            no = later  # it would not be let run after these either
     if no is not None:
         answering.refuse(turn, run, no)
         _not_run(turn, incident, wish, no, run)
+        if no.reason in SO_SOON:
+            queuing.give_time(turn, run, incident)
         return False
     _leave(turn, incident)  # one before it may be left: pages do not wait for this one then
     answering.begin(turn, run, incident)
@@ -254,8 +266,8 @@ def _is_left(turn: Turn, incident: Incident, chain: Chain, ids: Set[int], live: 
         return False
     if wish is not None and wish.key not in incident.works and len(incident.works) < MOST_WORKS:
         return False
-    work = incident.works.get(wish.key) if wish is not None else None
-    if work is not None and (work.waiting or work.pages_until > turn.now):
+    works = [work for one in chain if (work := incident.works.get(one.key)) is not None]
+    if any(work.waiting or work.pages_until > turn.now for work in works):
         return False
     return next(_heard(turn, incident, ids), None) is not None
 

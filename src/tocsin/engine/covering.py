@@ -20,6 +20,16 @@ from tocsin.oncall.zone import said
 from tocsin.plan.model import Covers, Plan
 
 
+def reckoned(plan: Plan, calendars: Mapping[str, Imported]) -> Covers:
+    """What calendars do to schedules, as ``standing`` says; reckoned once for the same plan and the same copies."""
+    asked = {name: (one.read_at, one.busy) for name, one in calendars.items()}
+    known = next(iter(plan.stood), None)
+    if known is None or known[0] != asked:
+        known = asked, standing(plan, calendars)
+        plan.stood[:] = [known]
+    return known[1]
+
+
 def standing(
     plan: Plan, calendars: Mapping[str, Imported], was: Covers | None = None, changed: str = ""
 ) -> dict[str, tuple[Cover, ...]]:
@@ -48,16 +58,9 @@ def standing(
     return {key: found[key] for key in plan.rosters if key in found}
 
 
-def calendars_of(plan: Plan, key: str) -> set[str]:
-    """The calendars that have a say in a schedule, by its layers or by when its people are away."""
-    schedule, people = plan.schedules[key], plan.people
-    theirs = (people[one].holidays for one in schedule.people() if one in people)
-    return {*schedule.calendars, *(name for names in theirs for name in names)}
-
-
 def _concerned(plan: Plan, calendar: str) -> Set[str]:
     """The schedules a calendar has a say in, and those whose stand-ins hang on who is on call by these."""
-    left = [key for key in plan.rosters if calendar in calendars_of(plan, key)]
+    left = [key for key in plan.rosters if calendar in plan.calendars_of[key]]
     found: set[str] = set()
     while left:
         key = left.pop()
@@ -196,15 +199,23 @@ def read(turn: Turn, told: CalendarRead) -> None:
 def renew(state: State, plan: Plan) -> None:
     """The plan changed: what calendars do to schedules is reckoned anew. A start puts the very same in force again."""
     if state.stands_by is not plan:
-        state.standing, state.stands_by = standing(plan, state.calendars), plan
+        state.standing, state.stands_by = dict(reckoned(plan, state.calendars)), plan
         lay_over(state)
 
 
-def lay_over(state: State) -> None:
-    """Overrides changed: lay them over what calendars say.
+def lay_over(state: State, schedule: str = "") -> None:
+    """Overrides changed, of one schedule or of any: lay them over what calendars say.
 
     What lies over a schedule as before stays the very same: by that rosters know what they have drawn up of it.
     """
+    if schedule:
+        one = laid_over(
+            {key: covers for key, covers in state.standing.items() if key == schedule},
+            {id: each for id, each in state.overrides.items() if each.schedule == schedule},
+        )
+        others = {key: covers for key, covers in state.covers.items() if key != schedule}
+        state.covers = {**others, **one}
+        return
     was = state.covers
     now = laid_over(state.standing, state.overrides)
     state.covers = {key: was[key] if was.get(key) == covers else covers for key, covers in now.items()}

@@ -90,7 +90,7 @@ def calendar_read(turn: Turn, calendar: str) -> None:
     """A calendar says something new: handoffs of the schedules it has a say in may be others."""
     for key in turn.plan.schedules:
         duty = turn.state.duties.get(handoff_of(key))
-        if duty is None or calendar not in covering.calendars_of(turn.plan, key):
+        if duty is None or calendar not in turn.plan.calendars_of.get(key, ()):
             continue
         if duty.at is not None and duty.at <= turn.now:
             ring(turn, duty)
@@ -132,7 +132,7 @@ def awaits(turn: Turn, key: str) -> bool:
     if key not in turn.plan.schedules or not turn.plan.calendars:
         return False
     known = turn.state.calendars
-    asked = (known.get(name) for name in covering.calendars_of(turn.plan, key) if name in turn.plan.calendars)
+    asked = (known.get(name) for name in turn.plan.calendars_of.get(key, ()) if name in turn.plan.calendars)
     return any(one is None or (one.read_at is None and one.failing_since is None) for one in asked)
 
 

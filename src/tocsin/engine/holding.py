@@ -130,11 +130,9 @@ def given(turn: Turn, incident: Incident) -> None:
 def wake(turn: Turn, run: Run) -> None:
     """A run is over, or works no more: what waits for it is judged anew, in the order in which that came."""
     found = []
-    for number in turn.state.waiting:
+    for number in turn.state.awaited.get(run.number, ()):
         works = turn.state.incidents[number].works.values()
-        since = min((one.since for one in works if one.awaits == run.number), default=None)
-        if since is not None:
-            found.append((since, number))
+        found.append((min(one.since for one in works if one.awaits == run.number), number))
     for _, number in sorted(found):
         turn.touch(number)
 

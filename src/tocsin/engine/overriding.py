@@ -180,7 +180,7 @@ def close(turn: Turn, override: Override) -> None:
     if override.agreed_at is not None and not override.live(turn.now):  # it was said when it ended
         del turn.state.overrides[override.id]
         turn.changes.overrides[override.id] = override
-        covering.lay_over(turn.state)
+        covering.lay_over(turn.state, override.schedule)
         return
     _drop(turn, override, Reason.OVERRIDE_OVER)
     if override.agreed_at is None:
@@ -284,7 +284,7 @@ def _drop(turn: Turn, override: Override, reason: Reason) -> c.Result:
 
 
 def _changed(turn: Turn, override: Override, reason: Reason) -> c.Result:
-    covering.lay_over(turn.state)
+    covering.lay_over(turn.state, override.schedule)
     turn.changes.overrides[override.id] = override
     handing.rearrange(turn, override.schedule)
     if override.agreed_at is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from itertools import islice
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -17,12 +18,15 @@ from tocsin.engine.wanted import key_of
 from tocsin.incidents.incident import Incident, Work
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.playbooks.guards import quiet, waits_for
+from tocsin.playbooks.guards import does, quiet, waits_for
 from tocsin.playbooks.remembered import newest_begun
-from tocsin.playbooks.run import WATCH, Run
+from tocsin.playbooks.run import WATCH, Outcome, Run
 
-LOOKED_AT = 20
-"""So many of the last runs on a system are looked through for one that fixed it."""
+MOST_SAID = 200
+HELD: Final[frozenset[Outcome]] = frozenset({"verified", "overtaken"})
+"""What a run came to whose fix held when it was verified, whether it lasts or that was not waited for."""
+LOOKED_AT = 1_000
+"""So many of the last runs on a system are looked through for one that fixed it: more than begin there in a watch."""
 
 
 def wait(turn: Turn, incident: Incident, key: str, run: Run, other: Run) -> None:
@@ -35,18 +39,31 @@ def wait(turn: Turn, incident: Incident, key: str, run: Run, other: Run) -> None
     if run.rung in ("ask", "act") and other.state != "asking" and holding.may_hold(turn, incident):
         most = run.patience + (WATCH if other.state == "watching" else 0)
         pages = min(other.over_by, since + most)
-    names, said = tuple(run.targets.values()), waits_for(other, run, turn.plan.bindings)
-    work = Work(run.playbook, names, 0, "waits", said[:200], other.number, since, other.over_by, pages)
+    names, said = tuple(run.targets.values()), waits_for(other, run, turn.plan.bindings)[:MOST_SAID]
+    work = Work(run.playbook, names, 0, "waits", said, other.number, since, other.over_by, pages)
     if work == before:
         return
-    if before is None or before.why != work.why:
-        answering.unsaid(incident, before)
+    if before is None or (run.locks and does(other) not in before.why):  # the next of a long row is no news
         ends = say_duration(max(0, other.over_by - turn.now))
         turn.enter(incident.number, f"{said}, at most {ends}", Reason.WAITS_FOR_RUN, run=str(other.number))
+    if before is None or before.why != said:
+        for one in incident.works.values():  # of what waits on many targets one is said, and what each came to
+            answering.unsaid(incident, one)
         answering.note(incident, said)
     incident.works = {**incident.works, key: work}
     telling_targets.tell(turn, incident)
     holding.arm(turn, incident)
+
+
+def goes_on_waiting(turn: Turn, incident: Incident) -> set[str]:
+    """The keys of what waits for a run that is as it was when that was said."""
+    runs = {run.number: run for run in holding.awaited(turn, incident)}
+    found = set()
+    for key, work in incident.works.items():
+        run = runs.get(work.awaits) if work.waiting else None
+        if run is not None and run.over_by == work.until:
+            found.add(key)
+    return found
 
 
 def stop_waiting(turn: Turn, incident: Incident, but: Container[str] = ()) -> None:
@@ -63,8 +80,8 @@ def stop_waiting(turn: Turn, incident: Incident, but: Container[str] = ()) -> No
 
 
 def give_time(turn: Turn, run: Run, incident: Incident) -> None:
-    """A run found nothing to fix: where another one had just fixed the same system, that was it, and its alerts get as
-    long to end as that one's.
+    """A run found nothing to fix, or may not begin so soon after: where another one, a person's too, had just fixed the
+    same system, that was it, and its alerts get as long to end as that one's.
     """
     key = key_of(run.playbook, run.targets.values())
     work = incident.works.get(key)
@@ -81,13 +98,15 @@ def give_time(turn: Turn, run: Run, incident: Incident) -> None:
 
 
 def _fixed_by(turn: Turn, run: Run, incident: Incident) -> Run | None:
-    """The run for another incident that fixed what a run is about, a moment ago and after its alerts had begun."""
+    """The run for another incident, or for none, that fixed what a run is about, a moment ago and after its alerts had
+    begun.
+    """
     locks = turn.plan.bindings.alike(run.locks)
     newest = newest_begun(map(turn.state.remembered.on, locks))
     for other in islice(newest, LOOKED_AT):
         at = other.verified_at
-        held = other.state == "watching" or other.outcome == "verified"
-        if other.incident in (0, incident.number) or at is None or not held or not other.changed:
+        held = other.state == "watching" or other.outcome in HELD
+        if other.incident == incident.number or at is None or not held or not other.changed:
             continue
         if at + WATCH > turn.now and not guarding.began_after(turn, run, at):
             return other

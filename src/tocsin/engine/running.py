@@ -404,6 +404,14 @@ def _hands_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_O
         failing.tell(turn, run, why)
 
 
+def ring_those_of(turn: Turn, incident: Incident) -> None:
+    """The time that an incident's pages wait is over: first, what they wait for and that is due in this instant too."""
+    for run in (*holding.at_work(turn, incident), *holding.awaited(turn, incident)):
+        due = run.due() if run.state in ("running", "watching") else None
+        if due is not None and due <= turn.now:
+            ring(turn, run)
+
+
 def ring(turn: Turn, run: Run) -> None:
     """Time has come for a run."""
     if run.state == "ended":
@@ -487,6 +495,7 @@ def cancel(turn: Turn, command: commands.CancelRun) -> Result:
 def stop_for(turn: Turn, run: Run, why: str) -> None:
     """End a run because a person wants it to: at once when it waits, else before it begins with anything more."""
     asking.heard(turn, run, Reason.RUN_CANCELLED)
+    asking.stop_what_waits(turn, run, why)
     incident = standings.incident_of(turn, run)
     if incident is not None and incident.open:
         incident.lifted = Reason.RUN_CANCELLED  # and code begins nothing more there by itself

@@ -42,10 +42,20 @@ def taken(turn: Turn, run: Run, standing: Standing, was: Rung, moved: Reason | N
     timeline of the incident the run answers.
     """
     turn.save_standing(standing)
+    if moved is not None:
+        judge_anew(turn, standing)
     incident = incident_of(turn, run)
     if moved is not None and incident is not None:
         what = f"{run.playbook} is now trusted to {standing.rung}, was {was}: {standing.because}"
         turn.enter(incident.number, what, moved, run=str(run.number))
+
+
+def judge_anew(turn: Turn, standing: Standing) -> None:
+    """A playbook is trusted with something else: so is what waits for its turn, and pages with it or not."""
+    for number in sorted(turn.state.waiting):
+        incident = turn.state.incidents[number]
+        if incident.service == standing.service:
+            turn.touch(number)
 
 
 def incident_of(turn: Turn, run: Run) -> Incident | None:

@@ -116,6 +116,7 @@ def set_trust(turn: Turn, command: commands.SetTrust) -> Result:
     who = called(command.actor, turn.plan.names)
     trust.move(standing, command.rung, f"{who}: {command.why.strip()}", turn.now)
     turn.save_standing(standing)
+    standings.judge_anew(turn, standing)
     turn.count("trust", Reason.TRUST_SET)
     return Result(ok=True, reason=Reason.TRUST_SET, id=command.rung)
 

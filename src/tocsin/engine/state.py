@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec import Raw, Struct
 
@@ -256,6 +256,10 @@ class State:
         """Of those, the ones that may still change something: they have not been verified."""
         self.waiting: set[int] = set()
         """Open incidents of which code waits for another run, or whose pages wait for what another run fixed."""
+        self.awaited: dict[int, set[int]] = {}
+        """Of these the ones of which code waits for a run, by its number."""
+        self._awaits: dict[int, set[int]] = {}
+        """The same, by incident."""
         self.in_midst: set[int] = set()
         """The runs that left their targets in the midst of a change, as far as they are kept in mind."""
         self.at_work: dict[int, set[int]] = {}
@@ -376,12 +380,21 @@ class State:
             self.waiting.add(incident.number)
         else:
             self.waiting.discard(incident.number)
+        if incident.number in self.waiting or incident.number in self._awaits:
+            self._follow_awaited(incident)
         if incident.open:
             self.open_of.setdefault(incident.service, set()).add(incident.number)
         elif (numbers := self.open_of.get(incident.service)) is not None:
             numbers.discard(incident.number)
             if not numbers:
                 del self.open_of[incident.service]
+
+    def _follow_awaited(self, incident: Incident) -> None:
+        now = {one.awaits for one in incident.works.values() if one.waiting} if incident.open else set()
+        for run in now | self._awaits.pop(incident.number, set()):
+            _among(self.awaited, run, incident.number, run in now)
+        if now:
+            self._awaits[incident.number] = now
 
     def other_open(self, service: str, but: int) -> bool:
         """Whether a service has an open incident other than this one."""
@@ -546,7 +559,10 @@ class State:
         return list(theirs.values()) if theirs else []
 
 
-def _among(sets: dict[str, set[int]], key: str, number: int, there: bool) -> None:
+_Key = TypeVar("_Key", int, str)
+
+
+def _among(sets: dict[_Key, set[int]], key: _Key, number: int, there: bool) -> None:
     """Have a number be among those of a key, or not. A key without any is no key."""
     if there:
         sets.setdefault(key, set()).add(number)

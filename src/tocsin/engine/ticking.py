@@ -116,6 +116,7 @@ def _incident(turn: Turn, incident: Incident) -> None:
             return
         turn.save_incident(incident)
     elif incident.hold_until is not None and incident.hold_until <= now:
+        running.ring_those_of(turn, incident)
         answering.hold_over(turn, incident)
     elif any(until <= now for until in incident.answers.values()):
         settling.answers_over(turn, incident)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tocsin.access.credentials import Token, User
 from tocsin.engine.commands import AnyCommand, Result
-from tocsin.engine.covering import laid_over, standing
+from tocsin.engine.covering import laid_over, reckoned
 from tocsin.faces.comparing import Comparer
 from tocsin.faces.core import CoreClient, CoreGone
 from tocsin.faces.disk import OnDisk
@@ -23,7 +23,6 @@ from tocsin.faces.live import Live
 from tocsin.faces.passwords import Guesses
 from tocsin.faces.problem import Problem, not_found, refused, unavailable
 from tocsin.kernel.instant import Instant
-from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import covers_by_schedule
 from tocsin.oncall.schedule import LONGEST_TURN
 from tocsin.plan.model import Covers, Plan
@@ -98,7 +97,6 @@ class Faces:
         """So few questions about guards at once: they are answered by the thread that judges."""
         self._read_plan = read_plan
         self._plan: tuple[str, Plan] | None = None
-        self._standing: tuple[object, Covers] | None = None
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="reads")
         self._asked = 0
 
@@ -204,17 +202,9 @@ class Faces:
         if plan is None or not plan.calendars:
             return covers_by_schedule(overrides)
         calendars = {one.name: one for one in await self.read(self.reads.calendars)}
-        standing = await asyncio.to_thread(self._standing_of, plan, calendars)
+        standing = await asyncio.to_thread(reckoned, plan, calendars)
         kept = {key: covers for key, covers in standing.items() if schedule in ("", key)}
         return laid_over(kept, overrides)
-
-    def _standing_of(self, plan: Plan, calendars: dict[str, Imported]) -> Covers:
-        """What calendars do to schedules, reckoned once for the same plan and the same copies."""
-        asked = plan.version, tuple((one.name, one.read_at) for one in calendars.values())
-        known = self._standing
-        if known is None or known[0] != asked:
-            known = self._standing = (asked, standing(plan, calendars))
-        return known[1]
 
     def _current_plan(self) -> Plan | None:
         version = self.reads.plan_version()

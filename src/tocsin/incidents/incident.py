@@ -30,11 +30,12 @@ class Work(Struct, frozen=True, omit_defaults=True):
     ``targets``: their names; () for the service as a whole. ``run``: its number, 0 when none was written down.
     ``outcome``: "" while it lives, else what the run came to; ``blocked`` when none was let begin, ``unmatched`` when
     the playbook itself said that it is not meant, ``put_off`` when somebody had put its alerts off, ``waits`` when its
-    turn comes once another run on the same system is over. ``why``: a sentence.
+    turn comes once another run on the same system is over, ``cancelled`` also when a person stopped that one.
+    ``why``: a sentence.
 
     ``awaits``: that other run, which is over ``until`` at the latest, and ``since`` when the first of them was waited
-    for. ``pages_until``: so long pages wait for it: of what ``waits``, and of what was ``not_needed`` because another
-    run had just fixed the same system, whose alerts get their time to end. 0: they do not.
+    for. ``pages_until``: so long pages wait for it: of what ``waits``, and of what was ``not_needed`` or
+    ``blocked`` because another run had just fixed the same system, whose alerts get their time to end. 0: they do not.
     """
 
     playbook: str

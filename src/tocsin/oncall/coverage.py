@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, MINUTE, Instant, say_duration
+from tocsin.oncall.moved import pieces
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, Span, merged, parts_in
-from tocsin.oncall.zone import DAY_OF, zone
+from tocsin.oncall.zone import DAY_OF, set_back, zone
 
 YEAR = 52 * 7 * DAY
 SHORT = 4 * 60
@@ -69,7 +70,11 @@ def overlaps_ahead(roster: Roster, now: Instant) -> tuple[Overlap, ...]:
     if any(0 < layer.length.minutes < SHORT for layer in roster.schedule.layers if len(layer.turns) > 1):
         return ()
     start = begins(roster, now)
-    return overlaps(roster.shifts(start, start + YEAR), start, start + YEAR)
+    end = start + YEAR
+    backs = (span for layer in roster.schedule.layers for span in set_back(layer.timezone, start, end))
+    # At no other time are two turns on at once: a year need not be drawn up for the one night of it.
+    nights = merged(sorted((max(low - DAY, start), min(high + DAY, end)) for low, high in backs))
+    return tuple(one for low, high in nights for one in overlaps(roster.shifts(low, high), low, high))
 
 
 def absent(shifts: Sequence[Shift], covers: Sequence[Cover], start: Instant, end: Instant) -> tuple[Absent, ...]:
@@ -133,7 +138,8 @@ def twice(first: Roster, second: Roster, now: Instant) -> Twice | None:
 def named_too(roster: Roster, person: str, now: Instant) -> Twice | None:
     """The first time in 52 weeks that somebody is on call by a schedule, whom another step names; overrides aside."""
     start = begins(roster, now)
-    return whom_named(roster.shifts(start, start + YEAR), person, start)
+    found = (whom_named(roster.shifts(low, high), person, start) for low, high in pieces(start, start + YEAR))
+    return next((one for one in found if one is not None), None)
 
 
 def whom_named(shifts: Sequence[Shift], person: str, start: Instant) -> Twice | None:

@@ -6,7 +6,7 @@ asked with before are known by that; equal ones are found by what they say, whic
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -28,10 +28,26 @@ class Piece:
         self.shifts = shifts
         self._edges = sorted({edge for one in shifts for edge in (one.start, one.end)})
         self._on: dict[int, tuple[Shift, ...]] = {}
+        self._people: dict[int, frozenset[str]] = {}
 
     def who(self, at: Instant) -> tuple[Shift, ...]:
         """Who is on call at an instant, each person once, the shift that began first."""
-        place = bisect_right(self._edges, at)
+        return self._between(bisect_right(self._edges, at), at)
+
+    def differs(self, people: frozenset[str], start: Instant, end: Instant) -> Instant | None:
+        """When, from an instant on and before another, others than these are on call; None when they always are."""
+        for place in range(bisect_left(self._edges, start), len(self._edges)):
+            at = self._edges[place]
+            if at >= end:
+                break
+            found = self._people.get(place)
+            if found is None:
+                found = self._people[place] = frozenset(one.person for one in self._between(place + 1, at))
+            if found != people:
+                return at
+        return None
+
+    def _between(self, place: int, at: Instant) -> tuple[Shift, ...]:
         found = self._on.get(place)
         if found is None:
             each: dict[str, Shift] = {}

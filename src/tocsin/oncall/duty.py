@@ -73,12 +73,10 @@ def handoff_of(schedule: str) -> str:
 
 def next_handoff(roster: Roster, covers: tuple[Cover, ...], after: Instant) -> Instant | None:
     """When somebody else is on call next, after an instant; None when nobody comes and nobody goes for a year."""
-    had = {shift.person for shift in roster.who(after, covers)}
-    for (low, high), shifts in roster.drawn(after, after + _LOOKED_AHEAD, covers):
-        for at in sorted({edge for one in shifts for edge in (one.start, one.end) if low <= edge < high}):
-            if at > after and {one.person for one in shifts if one.start <= at < one.end} != had:
-                return at
-    return None
+    had = frozenset(shift.person for shift in roster.who(after, covers))
+    ahead = roster.drawn(after + 1, after + _LOOKED_AHEAD, covers)
+    found = (piece.differs(had, low, high) for (low, high), piece in ahead)
+    return next((at for at in found if at is not None), None)
 
 
 def next_clock(minute: int, timezone: str, after: Instant) -> Instant:

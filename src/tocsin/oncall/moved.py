@@ -39,8 +39,8 @@ def held(roster: Roster, covers: Sequence[Cover], ranges: Iterable[Span]) -> dic
 def held_by(roster: Roster, covers: tuple[Cover, ...], start: Instant, end: Instant) -> dict[str, list[Span]]:
     """As ``held``, of one range, by what a roster has drawn up already."""
     found: dict[str, list[Span]] = {}
-    for (low, high), shifts in roster.drawn(start, end, covers):
-        for one in shifts:
+    for (low, high), piece in roster.drawn(start, end, covers):
+        for one in piece.shifts:
             if one.start < high and low < one.end:
                 found.setdefault(one.person, []).append((max(one.start, low), min(one.end, high)))
     return {person: merged(sorted(spans)) for person, spans in found.items()}

@@ -54,7 +54,8 @@ class Roster:
         for layer in schedule.layers:
             zone(layer.timezone)  # read now, not when somebody has to be paged
         short = any(0 < layer.length.minutes < DAY_OF // 4 for layer in schedule.layers)
-        self._stretch = DAY if short else 7 * DAY
+        few = all(not layer.only and layer.length.minutes % WEEK_OF == 0 for layer in schedule.layers)
+        self._stretch = DAY if short else 28 * DAY if few else 7 * DAY
         """So much is drawn up at once: not many shifts, and not the same one every day."""
         self._drawing = Drawing()
 
@@ -64,15 +65,15 @@ class Roster:
 
     def drawn(
         self, start: Instant, end: Instant, covers: tuple[Cover, ...] = ()
-    ) -> Iterator[tuple[Span, tuple[Shift, ...]]]:
-        """A range in the pieces that are drawn up at once, each with every shift that has a part in it, in order.
+    ) -> Iterator[tuple[Span, Piece]]:
+        """A range in the pieces that are drawn up at once, each as far as it lies in the range.
 
         For what is asked again and again: other than by ``shifts`` a piece is drawn up once.
         """
         at = start
         while at < end:
             over = min((at // self._stretch + 1) * self._stretch, end)
-            yield (at, over), self._drawn(at, covers).shifts
+            yield (at, over), self._drawn(at, covers)
             at = over
 
     def edges(
@@ -83,8 +84,8 @@ class Roster:
         found = {
             edge
             for by in asked
-            for _, shifts in self.drawn(start, end, by)
-            for one in shifts
+            for _, piece in self.drawn(start, end, by)
+            for one in piece.shifts
             for edge in (one.start, one.end)
         }
         if beside:

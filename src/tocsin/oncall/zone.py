@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from tocsin.kernel.instant import MINUTE, SECOND, Instant, from_datetime, to_datetime
+from tocsin.kernel.instant import DAY, MINUTE, SECOND, Instant, from_datetime, to_datetime
 
 Wall = int
 
@@ -90,9 +90,7 @@ class Zone:
 
     def _find(self, wall: Wall) -> tuple[Instant, Instant]:
         local = (_EPOCH + timedelta(minutes=wall)).replace(tzinfo=self._info)
-        early, late = local.utcoffset(), local.replace(fold=1).utcoffset()
-        assert early is not None, "every zone has an offset at every time"
-        assert late is not None, "every zone has an offset at every time"
+        early, late = _offset(local), _offset(local.replace(fold=1))
         first = wall * MINUTE - early // timedelta(microseconds=1)
         if early == late:
             return first, first
@@ -114,6 +112,20 @@ def set_forward(before: Instant, after: Instant, local: Callable[[Instant], date
         else:
             high = middle
     return high * SECOND
+
+
+@lru_cache(maxsize=1_000)
+def set_back(name: str, start: Instant, end: Instant) -> tuple[tuple[Instant, Instant], ...]:
+    """The days, counted from an instant, in which the clocks of a zone are set back, in a range."""
+    local = zone(name).local
+    days = ((at, min(at + DAY, end)) for at in range(start, end, DAY))
+    return tuple((low, high) for low, high in days if _offset(local(high)) < _offset(local(low)))
+
+
+def _offset(local: datetime) -> timedelta:
+    offset = local.utcoffset()
+    assert offset is not None, "every zone has an offset at every time"
+    return offset
 
 
 @cache

@@ -316,6 +316,15 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return Names(Colleague(one.key, one.name, one.email) for one in self.people.values())
 
     @cached_property
+    def calendars_of(self) -> dict[str, frozenset[str]]:
+        """By schedule: the calendars that have a say in it, by its layers or by when its people are away."""
+        people = self.people
+        return {
+            key: one.calendars | {name for who in one.people() if who in people for name in people[who].holidays}
+            for key, one in self.schedules.items()
+        }
+
+    @cached_property
     def takes_turns(self) -> tuple[Step, ...]:
         """The steps of its escalations that page one of several."""
         return tuple(step for one in self.escalations.values() for step in one.steps if step.one)
@@ -355,6 +364,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
             for first, second in one.successive():
                 found.setdefault(first, {})[second] = found.setdefault(second, {})[first] = None
         return found
+
+    @cached_property
+    def stood(self) -> list[tuple[object, Covers]]:
+        """By which calendars it was reckoned last what they do to its schedules, and that: one entry, or none."""
+        return []
 
     @cached_property
     def _covers_of(self) -> dict[str, tuple[tuple[Cover, ...], tuple[Cover, ...]]]:

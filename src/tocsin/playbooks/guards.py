@@ -141,14 +141,14 @@ def locked(by: Run, run: Run, targets: Targets) -> Blocked:
     """Another run holds what this one would."""
     both = _both(by, run, targets)
     if both:
-        return Blocked(Reason.GUARD_LOCK, f"run {by.number} of {by.playbook} {_does(by)} {both}")
+        return Blocked(Reason.GUARD_LOCK, f"run {by.number} of {by.playbook} {does(by)} {both}")
     return Blocked(Reason.GUARD_LOCK, f"run {by.number} of it is under way")
 
 
 def waits_for(by: Run, run: Run, targets: Targets) -> str:
     """For which run one waits that would work on the same, as a sentence."""
     both = _both(by, run, targets)
-    which = f"run {by.number} of {by.playbook}, which {_does(by)} {both}" if both else f"its run {by.number} to be over"
+    which = f"run {by.number} of {by.playbook}, which {does(by)} {both}" if both else f"its run {by.number} to be over"
     return f"{run.playbook} waits for {which}"
 
 
@@ -157,10 +157,11 @@ def quiet(by: Run, run: Run, targets: Targets) -> str:
     then = "is withdrawn" if by.state == "asking" else "says nothing of it any more"
     what = "question" if by.state == "asking" else "watch"
     on = _both(by, run, targets) or f"{by.service}"
-    return f"Run {by.number} of {by.playbook} {_does(by)} {on}: its {what} {then} once this one changes something"
+    return f"Run {by.number} of {by.playbook} {does(by)} {on}: its {what} {then} once this one changes something"
 
 
-def _does(run: Run) -> str:
+def does(run: Run) -> str:
+    """What a run that lives is at, in words that its target follows."""
     if run.state == "asking":
         return "asks before it changes" if run.only_asks else "asks in the midst of changing"
     return "watches what it fixed on" if run.state == "watching" else "works on"
