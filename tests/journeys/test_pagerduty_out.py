@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.journeys.telling import becomes, incident, opened
@@ -71,6 +75,66 @@ def test_an_incident_is_triggered_acknowledged_and_resolved_there_as_it_is_here(
     assert becomes(there, told["number"], "triggered", within=20)["reopened"] == 1
     keys = {alert["key"] for alert in incident(there, told["number"])["alerts"]}
     assert keys == {rows[0]["provider_id"]}, "the dedup_key stays"
+
+
+def webhook(key: str, kind: str = "incident.acknowledged", agent: str = "user_reference", **event: str) -> bytes:
+    """A V3 webhook as PagerDuty documents it: the ``incident_key`` is the event's ``dedup_key``."""
+    data = {
+        "id": "PGR0VU2", "type": "incident", "html_url": "https://acme.pagerduty.com/incidents/PGR0VU2", "number": 2,
+        "status": kind.partition(".")[2], "incident_key": key, "created_at": "2020-04-09T15:16:27Z",
+        "title": "Checkout answers 503", "service": {"id": "PF9KMXH", "summary": "API", "type": "service_reference"},
+        "assignees": [{"id": "PTUXL6G", "summary": "User 123", "type": "user_reference"}], "urgency": "high",
+        "priority": None, "conference_bridge": None, "resolve_reason": None,
+    }  # fmt: skip
+    who = {"id": "PLH1HKV", "summary": "Tenex Engineer", "type": agent}
+    told = {
+        "id": "5ac64822-4adc-4fda-ade0-410becf0de4f", "event_type": kind, "resource_type": "incident", "agent": who,
+        "occurred_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "client": {"name": "PagerDuty"}, **event,
+    }  # fmt: skip
+    return json.dumps({"event": {**told, "data": data}}).encode()
+
+
+def test_who_acknowledges_in_pagerduty_has_it_here(
+    tocsin_server: Callable[..., TocsinServer], catcher: Catcher, database: str | None
+) -> None:
+    catcher.default = Reply(202, "{}")
+    of = plan(catcher.url)
+    of["channels"]["pagerduty"]["signing secret"] = "secret:signing"
+    secrets = {"TOCSIN_SECRET_OLD": "R" + 31 * "0", "TOCSIN_SECRET_SIGNING": "whs-1"}
+    here = tocsin_server(plan=of, database=database, environment=secrets)
+
+    def tell(body: bytes, secret: str = "whs-1") -> int:
+        right = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        headers = {"X-PagerDuty-Signature": f"v1={'0' * 64},v1={right}"}
+        return httpx2.post(f"{here.url}/callbacks/pagerduty", content=body, headers=headers).status_code
+
+    says(here)
+    key = catcher.wait_for(1)[0].json()["dedup_key"]
+    eventually(lambda: incident(here, 1)["pages"][0]["state"] == "sent", what="the page to be written down")
+    assert tell(webhook(key), "somebody else's") == 401
+    assert tell(b"[]") == 400
+    for nothing in (
+        webhook(key, "incident.triggered"), webhook(key, agent="inbound_integration_reference"), webhook("another"),
+        webhook(key, occurred_at="2020-10-02T18:45:22.169Z"),
+        json.dumps({"event": {"id": "1", "event_type": "pagey.ping", "data": {"type": "ping"}}}).encode(),
+    ):  # fmt: skip
+        assert tell(nothing) == 200
+    assert incident(here, 1)["state"] == "triggered"
+    body = webhook(key, id="01C")
+    assert tell(body) == 200
+    found = becomes(here, 1, "acknowledged")
+    assert found["acknowledged_by"] == "person:old"
+    (row,) = [one for one in found["pages"] if one["kind"] == "page"]
+    assert (row["person"], row["answered_at"] is not None) == ("old", True)
+    says(here, state="resolved")
+    becomes(here, 1, "resolved", within=20)
+    says(here)
+    becomes(here, 1, "triggered")
+    assert tell(body) == 200, "told again, or replayed, it is the one answer it was"
+    assert incident(here, 1)["state"] == "triggered"
+    assert tell(webhook(key, "incident.resolved", id="01D")) == 200
+    assert becomes(here, 1, "acknowledged")["acknowledged_by"] == "person:old", "over is for the monitors to say"
+    assert "whs-1" not in here.output()
 
 
 def test_its_events_have_the_shape_of_the_official_clients(

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tocsin.intake.request import Reply
 from tocsin.kernel.instant import DAY, MINUTE, Duration, Instant
@@ -41,6 +42,9 @@ class Answer(Struct, frozen=True, kw_only=True):
     ``mark`` is what the provider calls this very answer: told twice, it is one. ``typed``: they wrote the number.
     ``written``: when, where their words named no page and the channel takes them for this one, the newest that they may
     have seen; 0 of every other. ``later``: pages that are known to have come to that chat only after the words.
+
+    ``incident``: the provider knows neither page nor address, but that somebody answered for that one, at ``happened``:
+    ``page`` is 0 and ``by`` "" then, until ``behind`` has found them.
     """
 
     page: int
@@ -49,6 +53,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     typed: bool = False
     written: Instant = 0
     later: tuple[int, ...] = ()
+    incident: int = 0
+    happened: Instant = 0
 
 
 class Words(Struct, frozen=True, kw_only=True):
@@ -137,6 +143,19 @@ def meant(pages: Sequence[Page], written: Instant) -> Sequence[Page]:
     near = [page for page in there if page not in before]
     maybe = [*before[-1:], *near]
     return maybe[:1] if len({page.incident for page in maybe}) == 1 else maybe
+
+
+def behind(answer: Answer, pages: Sequence[Page]) -> Answer:
+    """An answer for an ``incident`` as one to the page it is about, of those its channel sent of it, oldest first.
+
+    It is the newest that had been tried when it was answered. As it came, which no page is found for, where several
+    people were paged there: nobody knows which of them it was.
+    """
+    asking = [page for page in pages if page.kind in ASKING]
+    if len({(page.person, page.address) for page in asking}) != 1:
+        return answer
+    left = [page for page in asking if page.tried_at is not None and page.tried_at <= answer.happened + CLOCKS]
+    return replace(answer, page=left[-1].id, by=left[-1].address) if left else answer
 
 
 def how_to_answer(waiting: Sequence[Page]) -> str:

@@ -35,6 +35,7 @@ from tocsin.pages.answers import (
     Listening,
     Taken,
     Words,
+    behind,
     how_to_answer,
     refusal,
 )
@@ -274,6 +275,9 @@ class Answers:
     async def take(self, name: str, told: Answer | Got) -> Taken:
         """Have what a channel verified decided; answers after the commit."""
         state = self._state()
+        if isinstance(told, Answer) and told.incident:
+            its = sorted(state.pages_of.get(told.incident, {}).values(), key=lambda one: one.id)
+            told = behind(told, [one for one in its if one.channel == name])
         page = state.pages.get(told.page)
         if isinstance(told, Got):
             if page is None or page.channel != name or not tells(page, told.receipt):

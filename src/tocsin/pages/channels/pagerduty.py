@@ -4,7 +4,8 @@ For a team that moves over gradually: a person of the plan whose address is the 
 by reference. The ``dedup_key`` is the incident's for as long as it lives, so PagerDuty keeps one incident for it
 however often it pages, and repetitions change nothing. Notices, copies and
 drills become change events: they are to be read, and wake nobody. A synthetic page is an incident of a service made for
-it, triggered and resolved at once, whose ``dedup_key`` comes back by PagerDuty's webhook.
+it, triggered and resolved at once, whose ``dedup_key`` comes back by PagerDuty's webhook. Another webhook, to
+``/callbacks/pagerduty``, tells that somebody acknowledged or resolved it there: that is the paged person's answer.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import re
 
 import msgspec
 
+from tocsin.intake.request import Reply
 from tocsin.kernel.instant import Instant, format_rfc3339
 from tocsin.kernel.outside import Answer as Answered
 from tocsin.notation.decoder import Field
 from tocsin.notation.words import SECRET, URL
 from tocsin.pages import rendering
+from tocsin.pages.answers import Answer, Call, Heard, Taken
+from tocsin.pages.channels.pagerduty_back import answer_in, signed
 from tocsin.pages.channels.replies import failed
 from tocsin.pages.channels.setup import DEADLINE, Setup, no_secret
 from tocsin.pages.loops import FIRST
@@ -42,7 +46,8 @@ class PagerDutyEvents:
 
     def __init__(self, setup: Setup) -> None:
         self._outside, self._secret, self._mark = setup.outside, setup.secret, setup.mark
-        self._server = setup.channels.get("pagerduty", {}).get("server", SERVER).rstrip("/")
+        said = setup.channels.get("pagerduty", {})
+        self._server, self._signing = said.get("server", SERVER).rstrip("/"), said.get("signing secret", "")
 
     async def send(self, message: Message) -> Sent | Failed:
         """Post one event."""
@@ -78,6 +83,25 @@ class PagerDutyEvents:
         path, event = written(message, self._mark)
         return f"POST {path}\n{msgspec.json.format(msgspec.json.encode(event), indent=2).decode()}"
 
+    def hear(self, call: Call) -> Heard | Reply:
+        """That somebody has it, when PagerDuty signed it; nothing where the plan names no signing secret."""
+        if not self._signing:
+            return Reply(404)
+        try:
+            secret = self._secret(self._signing)
+        except (LookupError, OSError, ValueError):
+            return Reply(503)
+        if not signed(secret, call.headers, call.body):
+            return Reply(401)
+        try:
+            return Heard(answer=answer_in(call.body, _key(self._mark)))
+        except (ValueError, msgspec.MsgspecError):
+            return Reply(400)
+
+    async def thank(self, answer: Answer, taken: Taken) -> Reply:
+        """PagerDuty tells it again for anything but a 2xx."""
+        return Reply(503 if taken.again else 200)
+
     def place(self, address: str) -> str:
         """The integration: PagerDuty counts what each of them is sent."""
         return address
@@ -100,11 +124,16 @@ def looped(message: Message) -> tuple[dict[str, object], dict[str, object]]:
     )
 
 
+def _key(mark: str) -> str:
+    """What the ``dedup_key`` of an incident begins with, before its number."""
+    return f"tocsin-{mark}-"
+
+
 def written(message: Message, mark: str) -> tuple[str, dict[str, object]]:
     """The path and the event, without its key. ``mark`` keeps two installations with one key apart."""
     link = rendering.link(message)
     links = [{"href": link, "text": "Open in Tocsin"}] if link else []
-    dedup_key = f"tocsin-{mark}-{message.incident}"
+    dedup_key = f"{_key(mark)}{message.incident}"
     if message.kind == "update":
         return "/v2/enqueue", {"event_action": _ACTIONS.get(message.state, "acknowledge"), "dedup_key": dedup_key}
     summary = rendering.plain(message.title, _SUMMARY) or "Something is wrong"
@@ -145,6 +174,7 @@ class PagerDuty(Paced):
 
     what = "PagerDuty's address"
     server = Field(URL, "Default: https://events.pagerduty.com; in Europe https://events.eu.pagerduty.com.")
+    signing_secret = Field(SECRET, "What its webhook to /callbacks/pagerduty signs with, by reference: secret:NAME.")
 
 
 PROFILE = Profile(
