@@ -18,7 +18,7 @@ from tocsin.engine.weighing import weigh
 from tocsin.kernel.instant import MINUTE, SECOND, parse_duration
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.language import at_most, cooldown, playbook, trust
-from tocsin.playbooks.manifest import Cooldown, Guard
+from tocsin.playbooks.manifest import Guard
 
 APART = PLAN.replace("service: cart}", "service: cart, group: {by: [region]}}")
 WORKS = "fixes waits for run 1 of fixes, which works on cart/main, which is pay/main too"
@@ -176,10 +176,11 @@ def test_what_a_guard_leaves_undone_after_a_fix_has_its_time_and_is_a_persons_th
         run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
 
     for ends in (True, False):
-        world = Waits(body)
-        world.full_of("cart").until("30s").full_of("pay")
-        if isinstance(guard, Cooldown):
-            assert world.waits(2)
+        world = two(body)
+        seen = seen_at(world, lambda: world.waits(2))  # noqa: B023
+        world.full_of("cart").until("30s")
+        assert seen == [["rests waits for run 1 of rests, which works on cart/main, which is pay/main too"]]
+        assert world.waits(2), "for the watch, too"
         world.until("1m").over_of("cart").until("90s")
         assert world.incident(2).works["rests main"].outcome == "blocked"
         assert world.pages == [] and world.incident(2).paused is Reason.PLAYBOOK_VERIFIED
@@ -188,7 +189,7 @@ def test_what_a_guard_leaves_undone_after_a_fix_has_its_time_and_is_a_persons_th
             world.over_of("pay")
         world.until("30m")
         assert world.done == ["drain"]
-        assert [page[:3:2] for page in world.pages[:1]] == ([] if ends else [("600s", 2)])
+        assert [page[:3:2] for page in world.pages[:1]] == ([] if ends else [("603s", 2)])
 
 
 def test_what_was_fixed_has_its_time_to_end_also_when_a_person_resolves_the_other_incident() -> None:
@@ -235,7 +236,8 @@ def both_have(*names: str) -> str:
     head, *services = PLAN.split("    targets:\n")
     targets = "    targets:\n" + "".join(map(one.format, names))
     rest = (part[min(at for at in (part.find("  pay:"), part.find("  payments:")) if at >= 0) :] for part in services)
-    return head + "".join(targets + part for part in rest)
+    whole = head + "".join(targets + part for part in rest)
+    return whole.replace("service: pay}", "service: pay, group: {by: [region]}}")
 
 
 def test_many_that_wait_say_it_once_each_and_leave_what_was_found_to_be_read() -> None:
@@ -339,6 +341,34 @@ def test_a_schedules_run_that_is_late_is_told_of_also_when_an_incident_waits_for
 
 
 # -- what happens while it waits ---------------------------------------------------------------------------------------
+
+
+def test_time_that_was_given_ends_also_while_pages_wait_for_another_system() -> None:
+    world = Waits(fixes, kicks, plan=both_have("a", "b"))
+    world.full = {"a": 97, "b": 97}
+    world.fires("Full", instance="a", of="cart")
+    world.until("1m").fires("Stuck", instance="a", of="pay")
+    assert world.run(2).outcome == "not_needed"
+    world.until("5m").fires("Full", instance="b", of="pay")
+    assert world.run(3).state == "watching" and world.incident(2).hold_until == world.now + 10 * MINUTE
+    world.over_of("cart", instance="a").until("14m")
+    assert [page[:3:2] for page in world.pages] == [("600s", 2)], "what fires on a is nobody's"
+    world.is_whole()
+
+
+def test_no_page_waits_for_an_answer_also_while_another_system_is_watched() -> None:
+    @playbook(name="asks", answers=['alertname="Odd"'], trust=trust(start="ask"))
+    def asks(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Waits(fixes, asks, plan=both_have("a", "b"), rung="")
+    world.full = {"a": 97, "b": 97}
+    world.fires("Odd", instance="a", of="cart")
+    world.until("1m").fires("Full", instance="b", of="pay")
+    assert world.run(2).state == "watching" and world.incident(2).hold_until
+    world.until("2m").fires("Odd", instance="a", of="pay")
+    assert world.waits(2) and ("120s", 2) in [page[:3:2] for page in world.pages]
 
 
 def test_a_shorter_time_to_wait_for_code_counts_at_once() -> None:

@@ -467,13 +467,14 @@ def _given_time(turn: Turn, work: Work, length: Duration) -> Work:
 
 
 def hold_over(turn: Turn, incident: Incident) -> None:
-    """The time pages may wait is over, whatever became of the runs."""
+    """The time pages may wait is over, whatever became of the runs; or that of one of several that they wait for."""
     holding.arm(turn, incident)
     if holding.runs_out(turn, incident):
         _limit(turn, incident)
     elif said := holding.waited_out(turn, incident):
         note(incident, said)
         holding.lift(turn, incident, Reason.CODE_LIMIT, said)
+    holding.lapse(turn, incident)
 
 
 def _limit(turn: Turn, incident: Incident) -> None:

@@ -186,7 +186,7 @@ def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) 
         others = [one for one in guarding.keepers(turn, run) if one.incident != incident.number]
         hoping = frozenset(lock for one in (*holding.at_work(turn, incident), *others) for lock in one.holds)
         later = guarding.guarded(turn, manifest, run, hoping=hoping) if hoping else no
-        if later is None:
+        if later is None or (later.reason is Reason.GUARD_AT_MOST and _counted(run, others)):
             work = incident.works.get(wish.key)
             since = work.since if work is not None and work.waiting else turn.now
             held = work is not None and work.pages_until > turn.now
@@ -206,6 +206,11 @@ def _try(turn: Turn, incident: Incident, wish: Wish, labels: Mapping[str, str]) 
     _leave(turn, incident)  # one before it may be left: pages do not wait for this one then
     answering.begin(turn, run, incident)
     return True
+
+
+def _counted(run: Run, others: list[Run]) -> bool:
+    """Whether a rate counts one of these runs, which live and may come to change nothing."""
+    return any(one.playbook == run.playbook for one in others)
 
 
 def _wait(turn: Turn, incident: Incident, wish: Wish, run: Run, others: list[Run]) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import MINUTE, Duration, Instant, say_duration
@@ -58,7 +60,7 @@ def busy(turn: Turn, incident: Incident) -> Run | None:
 def arm(turn: Turn, incident: Incident) -> None:
     """Have pages wait for the runs that live, or for nothing more."""
     runs = at_work(turn, incident) if incident.open else []
-    asks = any(run.state == "asking" for run in runs)
+    asks = any(run.state == "asking" for run in runs) or _waits_for_answer(turn, incident)
     until = None if asks else max(_untils(turn, incident, runs), default=None)
     if until is not None and until <= turn.now:
         until = None
@@ -70,6 +72,21 @@ def arm(turn: Turn, incident: Incident) -> None:
     incident.hold_until = until
     turn.save_incident(incident)
     turn.touch(incident.number)
+
+
+def _waits_for_answer(turn: Turn, incident: Incident) -> bool:
+    """Whether code has its turn only once a person has answered, or may change nothing: no page waits for that."""
+    works = incident.works.values() if incident.open else ()
+    return any(one.waiting and not one.pages_until for one in works) and may_hold(turn, incident)
+
+
+def lapse(turn: Turn, incident: Incident) -> None:
+    """What has had its time has no other: its alerts, if they are heard, are looked at although others have theirs."""
+    over = {key: work for key, work in incident.works.items() if 0 < work.pages_until <= turn.now}
+    if over:
+        incident.works = {**incident.works, **{key: replace(work, pages_until=0) for key, work in over.items()}}
+        turn.save_incident(incident)
+        turn.touch(incident.number)
 
 
 def _untils(turn: Turn, incident: Incident, runs: list[Run]) -> Iterator[Instant]:

@@ -39,6 +39,7 @@ def wait(turn: Turn, incident: Incident, key: str, run: Run, other: Run) -> None
     if run.rung in ("ask", "act") and other.state != "asking" and holding.may_hold(turn, incident):
         most = run.patience + (WATCH if other.state == "watching" else 0)
         pages = min(other.over_by, since + most)
+        pages = pages if pages > turn.now else 0
     names, said = tuple(run.targets.values()), waits_for(other, run, turn.plan.bindings)[:MOST_SAID]
     work = Work(run.playbook, names, 0, "waits", said, other.number, since, other.over_by, pages)
     if work == before:

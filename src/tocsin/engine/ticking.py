@@ -115,7 +115,7 @@ def _incident(turn: Turn, incident: Incident) -> None:
             turn.state.forget_incident(incident)
             return
         turn.save_incident(incident)
-    elif incident.hold_until is not None and incident.hold_until <= now:
+    elif any(until is not None and until <= now for until in (incident.hold_until, incident.given_until)):
         running.ring_those_of(turn, incident)
         answering.hold_over(turn, incident)
     elif any(until <= now for until in incident.answers.values()):

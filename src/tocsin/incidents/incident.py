@@ -232,6 +232,12 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
         return self.state == "acknowledged" and not self.opened_after(call_at)
 
     @property
+    def given_until(self) -> Instant | None:
+        """When the first of its works that pages wait for by themselves has had its time."""
+        there = (one.pages_until for one in self.works.values() if one.pages_until)
+        return min(there, default=None) if self.open else None
+
+    @property
     def told_by(self) -> int:
         """The run whose advice whoever is paged reads: the last that was handed over, else the last."""
         handed = (one.run for one in self.works.values() if one.outcome == "handed_over")
@@ -264,6 +270,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
                 due = moment
         for one in self.owed:
             due = one.at if due is None else min(due, one.at)
+        if self.works and (given := self.given_until) is not None:
+            due = given if due is None else min(due, given)
         if self.answers:  # nearly never: this is asked at every turn
             due = min(self.answers.values()) if due is None else min(due, *self.answers.values())
         return due
