@@ -54,12 +54,14 @@ def meant(turn: Turn, incident: Incident, step: Step) -> bool:
     return when.met(incident.severity, incident.customer_tier, incident.labels, is_open)
 
 
-def whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
-    """Whom a step pages: everybody behind its targets, or one of them, each in turn whenever it pages.
+def whom(turn: Turn, incident: Incident, call: Call, there: Sequence[Reached] | None = None) -> tuple[Reached, ...]:
+    """Whom a step pages: everybody behind its targets (``there``, when that is known), or one of them, each in turn
+    whenever it pages.
 
     Of several the one is somebody who can be reached.
     """
-    found = tuple(one for one in behind(turn, incident, call.targets) if one.person.key not in incident.answers)
+    there = behind(turn, incident, call.targets) if there is None else there
+    found = tuple(one for one in there if one.person.key not in incident.answers)
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
@@ -96,11 +98,16 @@ def all_answered(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bo
     return bool(people) and all(one.person.key in incident.answers for one in people)
 
 
-def behind(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> tuple[Reached, ...]:
-    """Who is behind targets now, when they are paged for an incident."""
+def behind(
+    turn: Turn, incident: Incident, targets: tuple[str, ...], step: int | None = None, before: int | None = None
+) -> tuple[Reached, ...]:
+    """Who is behind targets now, when they are paged for an incident: by its next step, or by ``step`` when this is
+    said; ``before``: as far as the pages before this one tell.
+    """
     if not any(target.startswith("schedule:") and target.count(":") > 1 for target in targets):
         return turn.behind(targets)
-    since = paged_since(incident, ledger.rows(turn, incident.number), incident.step)
+    rows = [row for row in ledger.rows(turn, incident.number) if before is None or row.id < before]
+    since = paged_since(incident, rows, incident.step if step is None else step)
     return turn.plan.reached_by(targets, turn.now, turn.state.covers, since) if since else turn.behind(targets)
 
 
@@ -117,6 +124,17 @@ def paged_since(incident: Incident, rows: Iterable[Page], step: int) -> dict[str
                 if kind == "schedule" and ":" not in key:
                     found[key] = max(found.get(key, 0), row.intended_at)
     return found
+
+
+def meant_still(turn: Turn, incident: Incident, row: Page) -> bool:
+    """Whether the person of a step's page is behind that step now, or behind another that was paged or passed over."""
+    all_paged = incident.laps and not incident.step and not incident.round
+    paged = len(incident.steps) if all_paged else max(incident.step + (incident.round > 0), row.step + 1)
+    for place, step in enumerate(incident.steps[:paged]):
+        there = behind(turn, incident, step.targets, place, row.id if place == row.step else None)
+        if any(one.person.key == row.person for one in there):
+            return True
+    return False
 
 
 def outlasted(turn: Turn, incident: Incident) -> bool:
