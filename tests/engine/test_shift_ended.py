@@ -130,3 +130,17 @@ def test_two_that_change_places_keep_their_pages():
     plan = NEXT.replace(b"next on p", b"s").replace(b"schedules: {", both.replace(b"with ben", b"with ana"))
     world = down(World(plan).at("50m"), "70", "ben").fires("Down", service="checkout").at("80m")
     assert [person for _, person in left(world)] == ["ana", "kei", "ben"]
+
+
+def test_who_comes_on_call_is_paged_though_a_page_reached_them_before_somebody_took_it():
+    alone = PLAN.replace(b"wait: 55m}, {page: kei, wait: 55m}]", b"wait: 55m}]")
+    world = World(alone.replace(b"escalation: shop}, search", b"escalation: shop, acknowledge for: 59m}, search"))
+    down(world.at("5m").fires("Down", service="checkout").at("6m"), "600", "ben").acknowledges(1)
+    world.at("124m")
+    assert left(world) == [(5, "ana"), (65, "kei"), (95, "kei"), (120, "ana")]
+
+
+def test_nobody_is_paged_twice_who_was_paged_beside_them():
+    plan = PLAN.replace(b"page: p, wait: 55m", b"page: [p, ben], wait: 55m")
+    world = down(World(plan).at("59m"), "70", "ana").fires("Down", service="checkout").at("80m")
+    assert left(world) == [(59, "ben")] and [row.outcome for row in world.rows(1, "ana")] == ["relieved"]

@@ -351,7 +351,9 @@ def _relieved(turn: Turn, row: Page) -> bool:
             ledger.finish(turn, one, "overtaken", Reason.RELIEVED)
     call = Call(step.targets, row.step, Reason.STEP_DUE, incident.step, incident.round, incident.laps, turn.now)
     reached = calling.whom(turn, incident, call, there)
-    paged = {one.person for one in rows if one.kind == "page" and (one.refused or one.may_reach)}
+    began = min(one.intended_at for one in theirs)  # a page of another pass, or from before, is not this one's
+    since = [one for one in rows if one.kind == "page" and one.intended_at >= began]
+    paged = {one.person for one in since if one.refused or one.may_reach}
     people = [one.person for one in reached if one.person.key not in paged]
     who, instead = turn.plan.names.get(row.person, row.person), announcing.listed(people)
     what = f"The shift of {who} ended before a page could leave{f': paging {instead}' if people else ''}"
