@@ -128,9 +128,7 @@ def paged_since(incident: Incident, rows: Iterable[Page], step: int) -> dict[str
 
 def meant_still(turn: Turn, incident: Incident, row: Page) -> bool:
     """Whether the person of a step's page is behind that step now, or behind another that was paged or passed over."""
-    all_paged = incident.laps and not incident.step and not incident.round
-    paged = len(incident.steps) if all_paged else max(incident.step + (incident.round > 0), row.step + 1)
-    for place, step in enumerate(incident.steps[:paged]):
+    for place, step in enumerate(incident.steps[: max(under_way(incident), row.step) + 1]):
         there = behind(turn, incident, step.targets, place, row.id if place == row.step else None)
         if any(one.person.key == row.person for one in there):
             return True
@@ -147,8 +145,8 @@ def outlasted(turn: Turn, incident: Incident) -> bool:
         return False
     if incident.resume_at is None or incident.resume_at <= turn.now:
         return True
-    under_way = incident.step if incident.round else (incident.step or len(incident.steps) + 1) - 1
-    step = incident.steps[under_way] if under_way < len(incident.steps) else None
+    last = under_way(incident)
+    step = incident.steps[last] if last < len(incident.steps) else None
     means = behind(turn, incident, step.targets if step is not None else turn.plan.last_resort)
     paged = {row.person for row in ledger.rows(turn, incident.number) if row.kind == "page"} | set(incident.answers)
     known = [one.person.key in paged for one in means]
@@ -220,7 +218,9 @@ def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:
     if next_at is None or next_at - turn.now <= CALL_AGAIN:
         return False
     theirs = ledger.rows(turn, incident.number)
-    if any(one.id > row.id and one.step != row.step and one.reason in OF_A_STEP for one in theirs):
+    after = [one.step for one in theirs if one.id > row.id and one.reason in OF_A_STEP]
+    # What is owed of a step before, or goes to who came on call by it, is paged beside the one under way.
+    if any(step > row.step for step in after) or (min(after, default=row.step) < row.step > under_way(incident)):
         return False
     if any(one.id > row.id and one.contact == row.contact and one.state == "intended" for one in theirs):
         return False  # the step was repeated meanwhile
@@ -281,6 +281,13 @@ def of_a_step(turn: Turn, row: Page) -> Page | None:
     return next((one for one in theirs if one.overtaken_by == row.id and one.reason in OF_A_STEP), None)
 
 
+def under_way(incident: Incident) -> int:
+    """Which step was paged last, by its place: the last resort comes after all; -1 when none was."""
+    if incident.round:
+        return incident.step
+    return len(incident.steps) if incident.laps and not incident.step else incident.step - 1
+
+
 def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once, but
     those of people who have answered: others are asked for beside them.
@@ -288,8 +295,7 @@ def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     That a channel may take it later is no reason to wait: nobody knows of the incident until then. What is on the
     console beside it reaches nobody, except in a trial.
     """
-    under_way = len(incident.steps) if incident.laps and not incident.step else incident.step - 1
-    if row.step != (incident.step if incident.round else under_way):
+    if row.step != under_way(incident):
         return False  # another step was paged since, though perhaps without a row of its own
     pages = [one for one in ledger.rows(turn, row.incident) if one.kind == "page" and one.reason in OF_A_STEP]
     if any(one.id > row.id and one.step > row.step for one in pages):
