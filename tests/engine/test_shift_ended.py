@@ -144,3 +144,10 @@ def test_nobody_is_paged_twice_who_was_paged_beside_them():
     plan = PLAN.replace(b"page: p, wait: 55m", b"page: [p, ben], wait: 55m")
     world = down(World(plan).at("59m"), "70", "ana").fires("Down", service="checkout").at("80m")
     assert left(world) == [(59, "ben")] and [row.outcome for row in world.rows(1, "ana")] == ["relieved"]
+
+
+def test_outside_of_the_hours_a_step_asks_for_nobody_comes_in_their_place():
+    plan = PLAN.replace(b"{page: p, wait: 55m}", b"{page: p, wait: 55m, when: {hours: office}}")
+    world = World(plan.replace(b"escalations:", b"hours: {office: {open: Mon 00:00-04:00}}\nescalations:"))
+    down(world.at("59m"), "70", "ana").fires("Down", service="checkout").at("2h")
+    assert left(world) == [(59, "kei"), (74, "ana"), (114, "kei")]

@@ -338,7 +338,7 @@ def _relieved(turn: Turn, row: Page) -> bool:
         return False
     step, rows = incident.steps[row.step], ledger.rows(turn, incident.number)
     there = calling.behind(turn, incident, step.targets, row.step, row.id)
-    if not there or calling.meant_still(turn, incident, row):
+    if not there or not calling.meant(turn, incident, step) or calling.meant_still(turn, incident, row):
         return False
     was = turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)
     if any(one.handed for one in incident.steps) and all(one.key != row.person for one in was):
