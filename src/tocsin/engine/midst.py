@@ -146,10 +146,18 @@ def goes_on(turn: Turn, by: Run, who: str) -> None:
             _settle(turn, one, who)
 
 
-def held(turn: Turn, by: Run) -> None:
-    """A verification held: what the same playbook left there, or a person let be changed, is known to be whole."""
+def made_good(turn: Turn, by: Run) -> None:
+    """A run came to its end, and a verification held after all it changed: what a person let be changed is known to be
+    whole, and so is what the same playbook left there, when all that was in doubt is known to be done. A verification
+    before that, or of a run that changed nothing, may as well have asked whether there is anything to do.
+    """
+    if by.unproven or by.verified_at is None or not by.fixes:
+        return
+    steps = turn.state.steps.get(by.number, {}).values()
+    done = {f"{one.function} {one.digest}" for one in steps if (one.verb, one.state) == ("fix", "done")}
     for one in _covered(turn, by):
-        if one.number < by.number and (by.approved_by or by.playbook == one.playbook):
+        own = by.playbook == one.playbook and done.issuperset(one.unsure)
+        if one.number < by.number and (by.approved_by or own):
             _settle(turn, one, f"run:{by.number}")
 
 
