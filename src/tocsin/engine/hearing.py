@@ -34,7 +34,10 @@ MOST_ACTIVE = 50_000
 MOST_FOLDED = 10
 """So many of what was folded are named, the last first, with so much of the title of each:"""
 LONGEST_FOLDED = 120
-FOLDED = "came beyond that, repetitions counted, and are judged only when they are sent again: events and PagerDuty's are sent once"
+FOLDED = (
+    "came beyond that, repetitions counted, and are judged only when they are sent again: "
+    "events and PagerDuty's are sent once"
+)
 """More active alerts than this on one key are folded into one alert that pages."""
 NEAREST_MOVING: Duration = MINUTE
 """An end nearer than this is taken to the letter each time it is said.
