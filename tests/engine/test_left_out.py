@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.engine.test_stories import _ping
 from tests.engine.world import PLAN, START, World, dump
 from tocsin.engine import watching
@@ -153,6 +155,35 @@ def test_a_watchdog_that_the_plan_left_out_once_counts_as_a_heartbeat_again():
     alike(world)
     world.at("11m")
     assert world.incident(2).open, "and so does its silence"
+
+
+@pytest.mark.parametrize("how", ["reload", "restart"])
+def test_a_plan_put_in_force_is_no_sign_of_life_of_a_dead_watchdog(how: str):
+    world = World().fires("Watchdog").at("7m")
+    assert world.pages == [("360s", "ana", 1)]
+    assert world.acknowledges(1, "4h").ok
+    world.at("8m")
+    if how == "restart":
+        world.restarted(plan=PLAN)
+    force(world, PLAN)
+    world.at("20m")
+    assert (world.engine.state.heartbeats["orders", "watchdog"].state, world.incident(1).state) == (
+        "late",
+        "acknowledged",
+    )
+    assert [page for page in world.pages if page[2] == 1] == [("360s", "ana", 1)]
+    alike(world)
+    world.fires("Watchdog").at("22m")
+    assert not world.incident(1).open
+
+
+def test_reloads_do_not_put_off_when_a_watchdog_is_late():
+    world = World().fires("Watchdog")
+    for minute in range(1, 7):
+        world.at(f"{minute}m")
+        force(world, PLAN)
+    world.at("7m")
+    assert world.pages == [("360s", "ana", 1)]
 
 
 # --- People, and their contact methods --------------------------------------------------------------------------------

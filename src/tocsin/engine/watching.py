@@ -132,15 +132,34 @@ def _place_again(turn: Turn, *, anew: bool) -> None:
     """
     for alert in list(turn.state.alerts.values()):
         counted = alert.reason is Reason.COUNTS_AS_HEARTBEAT
-        if not alert.firing or alert.source == ending.OWN:
+        if not alert.firing or alert.source == ending.OWN or not (counted or anew):
             continue
-        if counted:
+        spec = beating.heartbeat_of(turn, alert.labels)
+        if spec is not None:
+            _counts(turn, alert, spec)
+        elif counted:
             alert.reason = Reason.PLAN_CHANGED
-        elif not anew or beating.heartbeat_of(turn, alert.labels) is None:
-            continue
+            turn.touch(alert.incident)
+            placing.place(turn, alert)
+            turn.save_alert(alert)
+
+
+def _counts(turn: Turn, alert: Alert, spec: HeartbeatSpec) -> None:
+    """An alert counts as this heartbeat. That a plan says so is no sign of life, but for one that was never heard: its
+    time begins. Else only what came since it was heard last is, while the plan left it out.
+    """
+    if alert.reason is not Reason.COUNTS_AS_HEARTBEAT:
         turn.touch(alert.incident)
-        placing.place(turn, alert)
+        placing.counts(turn, alert)
         turn.save_alert(alert)
+    heart = turn.state.heartbeats[spec.service, spec.name]
+    if heart.state == "new":
+        beating.take_beat(turn, spec, "ok", turn.now)
+    elif alert.last_seen > heart.heard_at:
+        due = heart.due
+        beating.take_beat(turn, spec, "ok", alert.last_seen)
+        heart.due = max(heart.due or 0, due or 0, turn.now)
+        _keep(turn, heart)
 
 
 def _end_the_unwatched(turn: Turn) -> Iterator[str]:
