@@ -157,6 +157,53 @@ def test_a_watchdog_that_the_plan_left_out_once_counts_as_a_heartbeat_again():
     assert world.incident(2).open, "and so does its silence"
 
 
+DAILY = PLAN.replace(NIGHTLY, b"      nightly: {every: 1d, grace: 1h}\n")
+
+
+def daily() -> World:
+    """A world in which a daily job with a key of the plan beat once."""
+    world = World(DAILY)
+    world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "nightly"),)))
+    world.apply(_ping(world, 1, ""))
+    return world
+
+
+def test_a_job_that_had_begun_and_died_is_late_in_time_though_the_plan_left_it_out_for_a_moment():
+    world = daily().at("24h")
+    world.apply(_ping(world, 1, "/start"))
+    world.at("24h10m")
+    force(world, WITHOUT)
+    world.at("24h10m30s")
+    force(world, DAILY)
+    world.at("25h1m")
+    assert [page for page in world.pages if page[2] == 1] == [("90000s", "ana", 1)]
+    alike(world)
+
+
+def test_what_it_was_given_for_a_time_in_which_nothing_could_be_heard_it_keeps():
+    world, _ = beating()
+    world.at("1m").restarted("31m")
+    due = world.engine.state.heartbeats["orders", "nightly"].due
+    assert due == START + 51 * MINUTE
+    world.at("33m")
+    force(world, WITHOUT)
+    world.at("34m")
+    force(world, PLAN)
+    assert world.engine.state.heartbeats["orders", "nightly"].due == due
+    world.at("35m")
+    assert world.pages == []
+
+
+def test_a_sign_that_may_have_been_refused_within_the_grace_is_not_missed_but_the_next_is():
+    world = daily().at("24h20m")
+    force(world, WITHOUT)
+    world.at("24h40m")
+    force(world, DAILY)
+    world.at("25h1m")
+    assert world.pages == []
+    assert world.engine.state.heartbeats["orders", "nightly"].due == START + (24 * 60 + 40 + 25 * 60) * MINUTE
+
+
 @pytest.mark.parametrize("how", ["reload", "restart"])
 def test_a_plan_put_in_force_is_no_sign_of_life_of_a_dead_watchdog(how: str):
     world = World().fires("Watchdog").at("7m")

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tocsin.alerts.heartbeats import STANDS, Heartbeat, next_due
-from tocsin.engine import beating, ending, placing, settling, ticking, unheard
+from tocsin.engine import beating, deafness, ending, placing, settling, ticking, unheard
 from tocsin.engine.state import LEFT_OUT_KEPT
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.intake.specs import HeartbeatSpec
+from tocsin.kernel.instant import MINUTE
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
 MOST_KEPT = 1_000
 """Of so many heartbeats that the plan leaves out what was heard is kept at most, of those that left last."""
+A_MOMENT = MINUTE
+"""A plan that leaves something out for no longer (a rename, a checkout in two steps) costs nothing."""
 MOST_TOLD = 20
 """So many of what a plan leaves out are named to whoever put it in force."""
 
@@ -88,8 +91,13 @@ def _take_up(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
     left, heart.left_at = heart.left_at or 0, None
     if heart.state == "late":
         return
-    due = next_due(spec, heart.heard_at)
-    heart.due = next_due(spec, turn.now) if left <= due - spec.grace <= turn.now else max(due, turn.now)
+    since = heart.last if heart.last is not None else heart.heard_at  # a start moves nothing but the very first time
+    due = next_due(spec, since) + deafness.missed(turn, since)
+    expected = due - spec.grace
+    # One that was late already, but within its grace, may come then: but not that likely in a moment, and a job that
+    # died would be found out a whole period later.
+    refused = left <= expected <= turn.now or (expected < left <= due and turn.now - left > A_MOMENT)
+    heart.due = next_due(spec, turn.now) if refused else max(due, turn.now)
 
 
 def _alarm(turn: Turn, spec: HeartbeatSpec, *, failed: bool = False) -> None:
