@@ -95,7 +95,7 @@ def _incident(turn: Turn, incident: Incident) -> None:
         settling.unacknowledge(turn, incident)
         rising.weigh_all(turn, incident)
     elif incident.clear_at is not None and incident.clear_at <= now:
-        settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
+        settling.resolve(turn, incident, "code", incident.ends_for or Reason.ALL_CLEAR)
     elif incident.snoozed is not None and incident.snoozed.over_at is not None and incident.snoozed.over_at <= now:
         settling.snooze_over(turn, incident)
     elif incident.snoozed_until is not None and incident.snoozed_until <= now:

@@ -11,16 +11,13 @@ from collections.abc import Iterator
 from tocsin.alerts.heartbeats import STANDS, Heartbeat, next_due
 from tocsin.engine import beating, deafness, ending, placing, settling, ticking, unheard
 from tocsin.engine.state import LEFT_OUT_KEPT
-from tocsin.engine.turn import SYSTEM, Turn
+from tocsin.engine.turn import Turn
 from tocsin.intake.specs import HeartbeatSpec
-from tocsin.kernel.instant import MINUTE
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
 MOST_KEPT = 1_000
 """Of so many heartbeats that the plan leaves out what was heard is kept at most, of those that left last."""
-A_MOMENT = MINUTE
-"""A plan that leaves something out for no longer (a rename, a checkout in two steps) costs nothing."""
 MOST_TOLD = 20
 """So many of what a plan leaves out are named to whoever put it in force."""
 
@@ -96,7 +93,7 @@ def _take_up(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
     expected = due - spec.grace
     # One that was late already, but within its grace, may come then: but not that likely in a moment, and a job that
     # died would be found out a whole period later.
-    refused = left <= expected <= turn.now or (expected < left <= due and turn.now - left > A_MOMENT)
+    refused = left <= expected <= turn.now or (expected < left <= due and turn.now - left > settling.LEAVES_AFTER)
     heart.due = next_due(spec, turn.now) if refused else max(due, turn.now)
 
 
@@ -186,8 +183,8 @@ def _end_the_unwatched(turn: Turn) -> Iterator[str]:
         turn.enter(incident.number, f"{called} is not in the plan any more", Reason.LEFT_THE_PLAN)
         over = not turn.members(incident).firing
         if over:
-            settling.resolve(turn, incident, SYSTEM, Reason.LEFT_THE_PLAN)
-        then = f"incident #{incident.number} {'is resolved for it' if over else 'goes on without it'}"
+            incident.ends_for = Reason.LEFT_THE_PLAN
+        then = f"incident #{incident.number} {'will be resolved for it' if over else 'goes on without it'}"
         yield f"warning: {called[:1].lower()}{called[1:]} is left out while it fires: {then}"
 
 
