@@ -96,14 +96,43 @@ def test_whoever_has_a_missing_heartbeat_has_it_still_after_a_plan_left_it_out_f
     alike(world)
 
 
-def test_one_that_failed_fires_again():
+def fires(world: World) -> list[str]:
+    """What is alarmed for now."""
+    return [one.own_title for one in world.engine.state.alerts.values() if one.firing]
+
+
+@pytest.mark.parametrize("back", ["1m", "3m", "30m", "2d"])
+def test_one_that_failed_fires_again_however_long_it_was_left_out(back: str):
     world, _ = beating("/fail")
     world.at("1m")
     force(world, WITHOUT)
-    world.at("3m")
-    assert not world.incident(1).open
+    world.at(back)
     force(world, PLAN)
-    assert world.incident(1).open
+    assert fires(world) == ["nightly of orders reported a failure"]
+    assert any(one.open for one in world.engine.state.incidents.values())
+    alike(world)
+
+
+def test_a_failure_that_a_person_settled_is_not_raised_again_when_it_is_renamed():
+    world = World()
+    world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "nightly"),)))
+    world.apply(_ping(world, 1, "/fail"))
+    world.at("1m")
+    assert world.resolves_by_hand(1).ok
+    world.at("5m")
+    force(world, PLAN.replace(b"nightly: {every", b"backup: {every"))
+    world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "backup"),)))
+    assert (fires(world), world.incident(1).open) == ([], False)
+
+
+def test_a_failure_that_was_told_while_it_was_left_out_is_raised_when_it_is_back():
+    world, key = beating()
+    world.at("1m")
+    force(world, WITHOUT)
+    world.at("2m").apply(_ping(world, key, "/fail"))
+    world.at("3m")
+    force(world, PLAN)
+    assert "nightly of orders reported a failure" in fires(world)
 
 
 def test_one_that_beat_keeps_its_time_and_is_paged_for_when_its_job_died():

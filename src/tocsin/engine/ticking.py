@@ -197,7 +197,10 @@ def _heartbeat(turn: Turn, id: str) -> None:
 
 
 def missing(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
-    """Raise the alert of a heartbeat that is late."""
+    """Raise the alert of a heartbeat that is late, or that failed before the plan left it out."""
+    if heart.state == "failed":
+        hearing.heartbeat_failed(turn, spec, heart.exit_code, heart.body)
+        return
     # A clock time: the title is read for as long as the incident is open.
     zone = turn.plan.timezone  # one title for everybody: by the team's clock
     last = f"last heard {said(heart.last, zone)} {zone}" if heart.last else "never heard"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import STANDS, Heartbeat, next_due
 from tocsin.engine import beating, deafness, ending, placing, settling, ticking, unheard
 from tocsin.engine.state import LEFT_OUT_KEPT
@@ -36,7 +37,7 @@ def plan_changed(turn: Turn, before: Plan) -> list[str]:
             _forget(turn, place)  # it was never heard: nothing is known of it
             continue
         left.append(_said(turn, hearts[place]))
-        hearts[place].left_at = now
+        hearts[place].left_at, hearts[place].alarms = now, _fires(turn, place)
         _keep(turn, hearts[place])
     _forget_the_old(turn)
     anew = False
@@ -78,7 +79,7 @@ def renamed(turn: Turn, was: Place, place: Place) -> None:
     hearts[place] = old
     _take_up(turn, spec, old)
     _keep(turn, old)
-    _alarm(turn, spec, failed=old.state == "failed")
+    _alarm(turn, spec)
 
 
 def _take_up(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
@@ -97,18 +98,24 @@ def _take_up(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
     heart.due = next_due(spec, turn.now) if refused else max(due, turn.now)
 
 
-def _alarm(turn: Turn, spec: HeartbeatSpec, *, failed: bool = False) -> None:
-    """Raise the alert of what is missing, or failed when the plan left it out, where none fires.
+def _alarm(turn: Turn, spec: HeartbeatSpec) -> None:
+    """Raise the alert of what is missing, or fired as the plan left it out, where none fires.
 
     One that is late fires until a sign of life comes: an older version let a person end it.
     """
     heart = turn.state.heartbeats[spec.service, spec.name]
-    told = ending.own_alert(turn, spec.service, beating.name_of(spec))
-    if told is not None and told.firing:
-        return
-    left = failed or (told is not None and told.reason is Reason.LEFT_THE_PLAN)
-    if heart.state == "late" or (heart.state == "failed" and left):
+    alarms = heart.state == "late" or (heart.state == "failed" and heart.alarms)
+    if heart.alarms:
+        heart.alarms = False
+        _keep(turn, heart)
+    if alarms and not _fires(turn, (spec.service, spec.name)):
         ticking.missing(turn, spec, heart)
+
+
+def _fires(turn: Turn, place: Place) -> bool:
+    """Whether its absence, or its failure, is alarmed for; not that it is heard though the plan does not have it."""
+    told = ending.own_alert(turn, place[0], beating.named(*place))
+    return told is not None and told.firing and told.labels["alertname"] == beating.MISSING
 
 
 def _keep(turn: Turn, heart: Heartbeat) -> None:
