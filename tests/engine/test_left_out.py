@@ -56,8 +56,8 @@ def test_a_heartbeat_that_is_missing_is_missing_when_the_plan_has_it_again():
     world.at("16m")
     assert world.pages == [("900s", "ana", 1)]
     said = force(world, WITHOUT)
-    assert said[0].startswith("warning: the heartbeat orders/nightly, which is missing now, is left out")
-    assert said[1] == (
+    assert said[1].startswith("warning: the heartbeat orders/nightly, which is missing now, is left out")
+    assert said[0] == (
         "warning: the heartbeat orders/nightly is left out while it fires: incident #1 will be resolved for it"
     )
     assert world.incident(1).open
@@ -133,6 +133,19 @@ def test_a_failure_that_was_told_while_it_was_left_out_is_raised_when_it_is_back
     world.at("3m")
     force(world, PLAN)
     assert "nightly of orders reported a failure" in fires(world)
+
+
+def test_the_incident_that_ends_is_told_first_however_much_else_is_left_out():
+    many = b"".join(b"      job-%d: {every: 1d, grace: 1h}\n" % n for n in range(30))
+    world = World(PLAN.replace(NIGHTLY, NIGHTLY + many))
+    for name in ("nightly", *(f"job-{n}" for n in range(30))):
+        key = world.asked(CreateKey(hash=name.encode(), hint="h", source="heartbeat", service="orders", heartbeat=name))
+        world.apply(_ping(world, int(key.id), ""))
+    world.at("16m")
+    said = force(world, NO_BEN.replace(NIGHTLY, b""))
+    assert said[0].endswith("is left out while it fires: incident #1 will be resolved for it")
+    assert said[21] == "warning: and 11 more like this one"
+    assert said[22].startswith("warning: ben is not in the plan any more")
 
 
 def test_one_that_beat_keeps_its_time_and_is_paged_for_when_its_job_died():

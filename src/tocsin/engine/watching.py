@@ -20,7 +20,7 @@ from tocsin.plan.model import Plan
 MOST_KEPT = 1_000
 """Of so many heartbeats that the plan leaves out what was heard is kept at most, of those that left last."""
 MOST_TOLD = 20
-"""So many of what a plan leaves out are named to whoever put it in force."""
+"""So many of each kind of what a plan leaves out are named to whoever put it in force."""
 
 Place = tuple[str, str]
 """The service of a heartbeat, and its name."""
@@ -204,6 +204,6 @@ def _said(turn: Turn, heart: Heartbeat) -> str:
 
 
 def few(lines: list[str]) -> list[str]:
-    """As many lines as somebody reads, and how many more there are."""
+    """As many lines of one kind as somebody reads, and how many more there are."""
     more = len(lines) - MOST_TOLD
-    return lines if more <= 0 else [*lines[:MOST_TOLD], f"warning: and so are {more} more"]
+    return lines if more <= 0 else [*lines[:MOST_TOLD], f"warning: and {more} more like this one"]
