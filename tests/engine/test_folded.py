@@ -22,7 +22,9 @@ def test_what_is_folded_is_counted_and_the_last_of_it_named(monkeypatch: pytest.
         world.fires(f"Late{number}", job="checkout" if number == 14 else "", severity="warning")
     alert = folded(world)
     assert alert.annotations["folded"] == "13"
-    assert alert.annotations["description"].startswith("13 events that fired came beyond that, and are judged")
+    assert alert.annotations["description"].startswith(
+        "13 events that fired came beyond that, repetitions counted, and are judged"
+    )
     named = alert.annotations["last folded"].splitlines()
     assert (named[0], len(named)) == ("SEV3 checkout: Late14 fires", 10)
     assert named[-1].endswith(": Late5 fires")
@@ -32,6 +34,19 @@ def test_what_is_folded_is_counted_and_the_last_of_it_named(monkeypatch: pytest.
     world.resolves("Late0", severity="warning", job="").fires("Late1", severity="warning", job="")
     world.fires("Late15", severity="warning", job="")
     assert folded(world).annotations["folded"] == "13", "there is room again"
+
+
+def test_what_is_sent_again_is_named_once_and_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "MOST_ACTIVE", 1)
+    world = World().fires("One").fires("Two").fires("Three")
+    for minute in range(1, 12):
+        world.at(f"{minute}m").fires("Two")
+    alert = folded(world)
+    assert [line.rpartition(": ")[2] for line in alert.annotations["last folded"].splitlines()] == [
+        "Two fires",
+        "Three fires",
+    ]
+    assert alert.annotations["folded"] == "13", "how often something came"
 
 
 def test_a_flood_that_comes_back_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:

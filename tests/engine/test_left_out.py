@@ -396,6 +396,45 @@ def test_what_the_plan_left_out_its_owner_may_add_as_their_own_or_remove_and_in_
     assert set(contacts(world)) == {"ben@shop.example", HOOK}
 
 
+NEW_HOOK = "https://new.example/hook"
+MOVED = HOOKED.replace(b"https://ben.example/hook", NEW_HOOK.encode())
+
+
+def test_the_plan_takes_up_a_method_that_its_owner_added_meanwhile_and_pages_come_once():
+    world = with_rules()
+    force(world, NO_HOOK)
+    (old,) = [way.contact for way in world.engine.state.reaches["ben"].high if way.after == 0]
+    (new,) = world.has("ben", NEW_HOOK)
+    reach = world.engine.state.reaches["ben"]
+    assert world.rules("ben", high=(*reach.high, Way(new, 20 * MINUTE)), low=(Way(old),)).ok
+    force(world, MOVED)
+    reach = world.engine.state.reaches["ben"]
+    assert [(way.contact == new, way.after) for way in reach.high] == [(True, 0), (False, 10 * MINUTE)]
+    assert reach.low == (Way(new),)
+    assert set(contacts(world)) == {"ben@shop.example", HOOK, NEW_HOOK}
+    assert (contacts(world)[NEW_HOOK].id, contacts(world)[NEW_HOOK].declared) == (new, True)
+    alike(world)
+    world.fires("Down", job="checkout").asked(Reassign(incident=1, person="ben", actor="person:ana"))
+    world.at("1m")
+    assert [one for one in world.left if one[1] == "ben" and one[3] == "page"] == [("0s", "ben", NEW_HOOK, "page")]
+
+
+def test_what_waits_for_a_method_whose_place_an_own_one_takes_leaves_by_the_next():
+    world = with_rules()
+    world.has("ben", NEW_HOOK)
+    (old,) = [way.contact for way in world.engine.state.reaches["ben"].high if way.after == 0]
+    for name in ("Slow", "Down", "Full", "Late", "Big"):
+        world.fires(name, job=name)
+        world.asked(Reassign(incident=max(world.engine.state.incidents), person="ben", actor="person:ana"))
+    assert world.engine.state.gathering[old]
+    force(world, MOVED)
+    assert old not in world.engine.state.contacts and old not in world.engine.state.gathering
+    alike(world)
+    world.at("1s")
+    paged = {page.incident for page in world.told_pages if (page.person, page.kind) == ("ben", "page")}
+    assert paged == {1, 2, 3, 4, 5}
+
+
 def test_a_name_that_comes_back_after_a_week_inherits_no_telephone_and_no_user():
     world = with_rules()
     world.asked(SetUser(name="benedict", role="responder", person="ben"))

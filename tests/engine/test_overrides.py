@@ -160,13 +160,17 @@ def test_an_override_that_is_over_is_forgotten_after_a_week():
     assert (world.engine.state.overrides, world.engine.state.covers) == ({}, {})
 
 
-def test_overrides_made_and_taken_back_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_overrides_that_are_over_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch, taken_back: bool):
     monkeypatch.setattr(overriding, "MOST_LIVE", 5)
+    monkeypatch.setattr(overriding, "MOST_OVER", 5)
     world = World(PLAN)
     for number in range(1, 12):
-        assert overrides(world, "kei", "0s", "50m").ok, "what is over counts for no bound"
-        world.at(f"{number}s").asked(CancelOverride(id=number, actor="person:ben"))
-    assert len(world.engine.state.overrides) == 5
+        assert overrides(world, "kei", "0s", "50m" if taken_back else f"{number}s").ok, "what is over counts for none"
+        world.at(f"{number}s")
+        if taken_back:
+            world.asked(CancelOverride(id=number, actor="person:ben"))
+    assert list(world.engine.state.overrides) == [7, 8, 9, 10, 11], "the latest"
 
 
 def test_somebody_who_left_the_plan_takes_nobodys_place():

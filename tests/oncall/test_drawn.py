@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oncall.rotas import rota, utc
-from tocsin.kernel.instant import HOUR, MINUTE
+from tocsin.kernel.instant import DAY, HOUR, MINUTE
+from tocsin.oncall.duty import next_handoff
 from tocsin.oncall.override import Cover
 
 START = utc("2026-11-16 00:00")
@@ -49,3 +50,29 @@ def test_who_is_on_call_is_whoever_has_a_shift_then(spans: list[tuple[int, int, 
         shifts = roster.shifts(at, at + 1, covers)
         assert {one.person for one in roster.who(at, covers)} == {one.person for one in shifts}
         assert all(one in shifts for one in roster.who(at, covers))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(
+        [
+            "- {rotate: [ana], only: Mon-Wed 00:00-24:00}",  # ends where a piece does that is drawn up at once
+            "- {rotate: [ana, ben], every: week, starts: 2026-11-16 with ana}",
+            "- {rotate: [ana, ben], every: 12h, starts: 2026-11-16 with ana}",
+            "- {rotate: [ana, ben], every: 3h, starts: 2026-11-16 with ana, only: Tue 00:00-24:00}",
+        ]
+    ),
+    st.lists(st.tuples(st.integers(-9, 60), st.integers(1, 40), st.sampled_from(["ana", "zoe"])), max_size=3),
+    st.integers(0, 200),
+)
+def test_a_handoff_is_when_others_are_on_call(layers: str, spans: list[tuple[int, int, str]], hours: int):
+    roster, after = rota(layers), START + hours * HOUR
+    covers = tuple(
+        Cover(n, who, START + low * 5 * HOUR, START + (low + long) * 5 * HOUR)
+        for n, (low, long, who) in enumerate(spans, 1)
+    )
+    had = {one.person for one in roster.who(after, covers)}
+    shifts = roster.shifts(after, after + 30 * DAY, covers)
+    edges = sorted({edge for one in shifts for edge in (one.start, one.end) if edge > after})
+    others = (at for at in edges if {one.person for one in shifts if one.start <= at < one.end} != had)
+    assert next_handoff(roster, covers, after) == next(others)

@@ -87,6 +87,42 @@ def nightly(run: Run, pump: Pump) -> None:
     run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
 
 
+@playbook(name="waits", answers=FULL, guards=MANY, trust=trust(start="act"))
+def waits(run: Run, pump: Pump) -> None:
+    run.verify(level, pump, until=lambda now: now.full > 10, within="1m")
+    if run.look(level, pump).full > 80:
+        run.fix(kick, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+
+@playbook(name="two_steps", answers=FULL, guards=MANY, trust=trust(start="act"))
+def two_steps(run: Run, pump: Pump) -> None:
+    run.fix(drain, pump)
+    run.verify(level, pump, until=lambda now: now.full < 98, within="1m")
+    run.fix(kick, pump)
+    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+
+@playbook(name="checks", answers=FULL, guards=MANY, trust=trust(start="act"))
+def checks(run: Run, pump: Pump) -> None:
+    run.verify(level, pump, until=lambda now: now.full > 10, within="1m")
+    run.fix(drain, pump)
+    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+
+def cut_kick(what: Callable[..., None]) -> Fleet:
+    """Tocsin is killed in the midst of the kick, wherever in the playbook that is."""
+    for point in range(2, 20):
+        world = Fleet(what)
+        world.carrier.kill_at = point
+        world.full_on("a")
+        run = world.run(1)
+        if run.in_midst and run.unsure and "kick" not in world.done:
+            assert run.unsure[0].startswith(kick.name)
+            return world
+    raise AssertionError("it came to no kick")
+
+
 def cut(*playbooks: Callable[..., None], host: str = "a") -> Fleet:
     """Tocsin is killed in the midst of a fix, and a person is called: nobody has said anything yet."""
     world = Fleet(*playbooks)
@@ -153,6 +189,49 @@ def test_nor_when_its_alert_blinks_again_and_again() -> None:
         assert world.done == [] and last(world).outcome == "handed_over"
     assert not any(run.fixes for number, run in world.written.items() if number > 1), "none came to its fix"
     same(world)
+
+
+def test_a_verification_before_the_doubtful_fix_says_nothing_of_it() -> None:
+    world = cut_kick(waits)
+    world.full["a"] = 97
+    world.at("1m").fires("Full", instance="a", region="other")
+    assert world.done == [] and world.run(1).in_midst
+    assert "run 1 may have done it already" in world.run(2).why
+    same(world)
+
+
+def test_nor_does_one_of_a_run_that_found_nothing_to_do() -> None:
+    world = cut_kick(waits)
+    world.full["a"] = 40
+    world.at("1m").fires("Full", instance="a", region="other")
+    assert world.run(2).verified_at is not None and world.run(2).outcome == "not_needed"
+    assert world.run(1).in_midst
+    world.resolves("Full", instance="a", region="other")
+    world.full["a"] = 97
+    world.at("9m").fires("Full", instance="a", region="third")
+    assert world.done == [] and "run 1 may have done it already" in last(world).why
+
+
+def test_nor_does_one_after_another_fix_that_a_person_let_be_done() -> None:
+    world = cut_kick(two_steps)
+    done = list(world.done)
+    world.full["a"] = world.after_drain = 97
+    world.at("1m").fires("Full", instance="a", region="other")
+    assert last(world).state == "asking"
+    world.says(2, "yes")
+    assert world.done == [*done, "drain"] and world.run(1).in_midst
+    assert last(world).outcome == "handed_over" and "run 1 may have done it already" in last(world).why
+    same(world)
+
+
+def test_one_before_the_fix_is_no_word_that_it_may_be_done_unasked() -> None:
+    world = failed(checks)
+    done = list(world.done)
+    assert world.trusts("checks", "act").ok
+    world.fires("Full", instance="a", region="other")
+    assert last(world).state == "asking" and LEFT in last(world).findings and world.done == done
+    world.says(last(world).number, "yes")
+    assert world.run(1).settled_by == "run:2", "now it was seen to its end"
 
 
 def test_once_it_was_resolved_by_itself_its_other_targets_are_asked_about_when_it_is_here_again() -> None:

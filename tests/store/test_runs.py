@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.engine.world import dump
+from tests.playbooks.test_beside import plain
+from tests.playbooks.test_changed_again import cut
 from tests.playbooks.test_evidence import Measuring, deployed, series
 from tests.playbooks.test_stories import empty_it, fires
 from tests.playbooks.test_targets_in_turn import Fleet, fleet
@@ -70,3 +72,25 @@ def test_what_is_loaded_is_what_is_live_after_every_input(places: Places) -> Non
     (standing,) = reads.standings()
     assert (standing.held, standing.rung) == (1, "ask")
     assert reads.steps(1)[0].said == "97 % full"
+
+
+def test_of_what_an_older_version_left_in_the_midst_the_steps_are_read_once_more(places: Places) -> None:
+    world = cut(plain)
+    store = places.new().open()
+    engine = Engine(store.load(), world.engine.plan, SOURCES)
+    for seq, at, raw in world.journal:
+        input = decode_input(raw)
+        engine.apply(seq, input, at, None, world.plans[input.version] if isinstance(input, PlanChange) else None)
+        if seq < world.journal[-1][0]:
+            store.commit([Journaled(seq, at, input)], engine.take(), engine.state)
+    run = engine.changes.runs[1] = engine.state.runs[1]
+    unsure, run.unsure, engine.state.counters.completed = run.unsure, (), 1
+    store.commit([Journaled(seq, at, input)], engine.take(), engine.state)
+    engine = Engine(store.load(), engine.plan, SOURCES)
+    assert engine.state.runs[1].unsure == () and list(engine.state.steps) == [1]
+    again = PlanChange(engine.plan.version, True)
+    engine.apply(seq + 1, again, at, None, engine.plan)
+    assert engine.state.runs[1].unsure == unsure != () and not engine.state.steps
+    store.commit([Journaled(seq + 1, at, again)], engine.take(), engine.state)
+    state = State(store.load())
+    assert not state.steps and state.runs[1].unsure == unsure

@@ -19,6 +19,7 @@ class Browserless:
         self.site = site
         cookies = site.session(user) if user else {}
         self.http = httpx2.Client(
+            timeout=30,  # what is slow here is the machine: others test beside it
             base_url=site.url, cookies=cookies, follow_redirects=True, headers={"accept": "text/html"}
         )
         self.page = ""

@@ -27,7 +27,7 @@ from tocsin.store.reads import Reads
 @pytest.fixture
 def http(site: Site) -> httpx2.Client:
     """A browser that nobody signed in with."""
-    return httpx2.Client(base_url=site.url, follow_redirects=True, headers={"accept": "text/html"})
+    return httpx2.Client(base_url=site.url, follow_redirects=True, headers={"accept": "text/html"}, timeout=30)
 
 
 PATH = "/p/" + make_token(SIGNING_KEY, 17)

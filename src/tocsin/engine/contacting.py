@@ -189,15 +189,20 @@ def remove(turn: Turn, command: c.RemoveContact) -> c.Result:
         return contact
     if contact.declared and contact.left_at is None:
         return refuse("conflict", "The plan declares this contact method: remove it there")
-    waits = sorted(turn.state.gathering.get(contact.id, ()))
-    methods.drop(turn, contact)
-    for row in [turn.state.pages[id] for id in waits]:
-        if row.gathers:  # it need not wait any more: the person's next method is used
-            row.next_at = turn.now
-            paging.due(turn, row)
+    gone(turn, contact)
     if contact.trusted:
         tell_owner(turn, contact, "A contact method of yours was removed")
     return c.Result(ok=True, id=str(contact.id))
+
+
+def gone(turn: Turn, contact: Contact) -> None:
+    """A method goes. What waited to leave by it need not any more: the person's next method is used."""
+    waits = sorted(turn.state.gathering.get(contact.id, ()))
+    methods.drop(turn, contact)
+    for row in [turn.state.pages[id] for id in waits]:
+        if row.gathers:
+            row.next_at = turn.now
+            paging.due(turn, row)
 
 
 def tell_owner(turn: Turn, contact: Contact, what: str) -> None:

@@ -49,7 +49,13 @@ def _declare(turn: Turn, person: Person) -> list[str]:
                 "it has the place in their rules that it had"
             )
         elif address is not None and (address != contact.address or contact.left_at is not None):
-            contact.address, contact.left_at = address, None
+            place = (contact.channel, address)
+            own = next((one for one in theirs if not one.declared and (one.channel, one.address) == place), None)
+            if own is not None:  # two methods with one address would bring each page twice
+                methods.takes_place(turn, own, contact)
+                contacting.gone(turn, contact)
+                contact = own
+            contact.declared, contact.address, contact.left_at = True, address, None
             contacting.verified(turn, contact)
     for channel, address in wanted.items():
         own = next((one for one in theirs if (one.channel, one.address) == (channel, address)), None)

@@ -34,7 +34,10 @@ MOST_ACTIVE = 50_000
 MOST_FOLDED = 10
 """So many of what was folded are named, the last first, with so much of the title of each:"""
 LONGEST_FOLDED = 120
-FOLDED = "came beyond that, and are judged only when they are sent again: events and PagerDuty's are sent once"
+FOLDED = (
+    "came beyond that, repetitions counted, and are judged only when they are sent again: "
+    "events and PagerDuty's are sent once"
+)
 """More active alerts than this on one key are folded into one alert that pages."""
 NEAREST_MOVING: Duration = MINUTE
 """An end nearer than this is taken to the letter each time it is said.
@@ -443,7 +446,10 @@ def own_event(
 
 
 def _flooded(turn: Turn, origin: str, key_id: int, event: Event) -> None:
-    """Fold an event of a key with too many alerts into one alert, which says how many came and what the last said."""
+    """Fold an event of a key with too many alerts into one alert, which says how many came and what the last said.
+
+    Of what is folded nothing is kept that a repetition could be known by: each counts.
+    """
     turn.count("events", Reason.KEY_FLOODED)
     service = INBOX if origin not in turn.plan.services else origin
     there = own_alert(turn, service, f"flood:{key_id}")
@@ -452,7 +458,8 @@ def _flooded(turn: Turn, origin: str, key_id: int, event: Event) -> None:
     times = int(before.get("folded", "0")) + 1
     title = " ".join(event.title.split())[:LONGEST_FOLDED]
     lines = [f"{routed.severity.upper()} {routed.service}: {title}", *before.get("last folded", "").splitlines()]
-    last = "\n".join(filter(None, lines[:MOST_FOLDED]))
+    named = dict.fromkeys(filter(None, lines))  # what is sent again is named once, and comes first
+    last = "\n".join([*named][:MOST_FOLDED])
     key = turn.state.keys.get(key_id)
     name = key.name or key.hint if key else str(key_id)
     own_event(

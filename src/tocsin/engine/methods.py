@@ -8,7 +8,7 @@ from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import HOUR, Duration, Instant
 from tocsin.pages.contacts import Contact
 from tocsin.pages.ledger import Page
-from tocsin.pages.rules import Left, Planned, Reach, quiet_until, reaches, remembered, usable, ways
+from tocsin.pages.rules import Left, Planned, Reach, Way, quiet_until, reaches, remembered, usable, ways
 
 SOON: Duration = HOUR
 """What begins within that time is told at once, whatever a person's rules for low urgency are."""
@@ -106,6 +106,23 @@ def set_up_anew(turn: Turn) -> None:
         if contact.state == "failing" and contact.refused_under not in ("", turn.plan.set_up_as(contact.channel)):
             contact.works()
             turn.save_contact(contact)
+
+
+def takes_place(turn: Turn, contact: Contact, of: Contact) -> None:
+    """Their person's rules name one method where they named another."""
+    reach = turn.state.reaches.get(of.person)
+    if reach is not None:
+        reach.high = _in_place_of(reach.high, of.id, contact.id)
+        reach.low = _in_place_of(reach.low, of.id, contact.id)
+        turn.changes.reaches[reach.person] = reach
+
+
+def _in_place_of(ways: tuple[Way, ...], gone: int, kept: int) -> tuple[Way, ...]:
+    """Each method is named once: where both were, at the earlier time."""
+    either = [way for way in ways if way.contact in (gone, kept)]
+    first = min(either, key=lambda way: way.after, default=None)
+    left = [way for way in ways if way is first or way not in either]
+    return tuple(Way(kept, way.after) if way is first else way for way in left)
 
 
 def drop(turn: Turn, contact: Contact) -> None:

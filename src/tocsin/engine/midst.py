@@ -136,20 +136,29 @@ def _covered(turn: Turn, by: Run) -> list[Run]:
     return [one for one in left_on(turn, by) if locks.issuperset(one.holds)]
 
 
-def goes_on(turn: Turn, by: Run, who: str) -> None:
+def goes_on(turn: Turn, by: Run, who: str, *, since: bool = False) -> None:
     """A person works there: they begin a run, or take one over. Who has one go on that is in doubt about the same, and
-    does not say that it is to be done again, has settled nothing by that.
+    does not say that it is to be done again, has settled nothing by that. ``since``: this was some time ago, and what
+    was left after it is not meant.
     """
     doubt = frozenset(by.wary if by.continues and not by.taken_by else ())
     for one in _covered(turn, by):
-        if doubt.isdisjoint(one.unsure):
+        if doubt.isdisjoint(one.unsure) and (one.number < by.number or not since):
             _settle(turn, one, who)
 
 
-def held(turn: Turn, by: Run) -> None:
-    """A verification held: what the same playbook left there, or a person let be changed, is known to be whole."""
+def made_good(turn: Turn, by: Run) -> None:
+    """A run came to its end, and a verification held after all it changed: what a person let be changed is known to be
+    whole, and so is what the same playbook left there, when all that was in doubt is known to be done. A verification
+    before that, or of a run that changed nothing, may as well have asked whether there is anything to do.
+    """
+    if by.unproven or by.verified_at is None or not by.fixes:
+        return
+    steps = turn.state.steps.get(by.number, {}).values()
+    done = {f"{one.function} {one.digest}" for one in steps if (one.verb, one.state) == ("fix", "done")}
     for one in _covered(turn, by):
-        if one.number < by.number and (by.approved_by or by.playbook == one.playbook):
+        own = by.playbook == one.playbook and done.issuperset(one.unsure)
+        if one.number < by.number and (by.approved_by or own):
             _settle(turn, one, f"run:{by.number}")
 
 
@@ -177,6 +186,27 @@ def here_still(turn: Turn, incident: Incident) -> None:
     if any(one.first_seen <= since for one in firing):
         for run in [one for one in turn.state.runs.values() if one.settled_by == _resolved(incident)]:
             _settle(turn, run, "")
+
+
+def of_before(turn: Turn) -> None:
+    """Runs that an older version wrote get which of their fixes nobody knows, and what people said of them since.
+
+    Of an incident that is forgotten it is not known who resolved it: then only what is in doubt counts on.
+    """
+    left = [turn.state.runs[number] for number in sorted(turn.state.in_midst)]
+    for run in left:
+        run.unsure = run.unsure or unsure(turn.state.steps.pop(run.number, {}).values(), run)
+        turn.save_run(run)
+    for run in left:
+        incident = incident_of(turn, run)
+        if incident is None:
+            said = "time" if run.incident and not run.unsure else ""
+        else:
+            said = "" if incident.open or incident.resolved_by == SYSTEM else _resolved(incident)
+        if said:
+            _settle(turn, run, said)
+    for by in [turn.state.runs[number] for number in sorted(turn.state.runs) if turn.state.runs[number].by_hand]:
+        goes_on(turn, by, by.by, since=True)
 
 
 def given_back(turn: Turn, run: Run, who: str) -> bool:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from tocsin.engine import answering, holding, settling
+from tocsin.engine import answering, holding, midst, settling
+from tocsin.engine.state import COMPLETED
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 
-_DONE = 1
-"""What the counters say once methods were tried again: it is done at the first start of a newer version alone."""
 _REFUSED = ("client: ", "refused_address: ")
 """How the failures began for which an older version marked a method, whosever fault they were."""
 
 
 def complete(turn: Turn) -> None:
     """Incidents that an older version began with say what their runs work on, whether people were called, and since
-    when they go on; resolved ones, what was put off with them. Contact methods it took out of use for what may have
-    been its account's fault are tried once more.
+    when they go on; resolved ones, what was put off with them. Runs say what they left in the midst of a change.
+    Contact methods it took out of use for what may have been its account's fault are tried once more.
 
     Of what this version wrote nothing is changed.
     """
@@ -29,10 +28,10 @@ def complete(turn: Turn) -> None:
         if turn.state.counters.paging and (incident.step or incident.round or incident.laps) and not incident.called:
             incident.called = True
             turn.save_incident(incident)
-    if turn.state.counters.completed >= _DONE:
-        return
-    turn.state.counters.completed = _DONE
-    for contact in turn.state.contacts.values():
+    before, turn.state.counters.completed = turn.state.counters.completed, COMPLETED
+    if before < COMPLETED:
+        midst.of_before(turn)
+    for contact in turn.state.contacts.values() if before < 1 else ():
         if contact.state == "failing" and contact.failure.startswith(_REFUSED):
             contact.works()
             turn.save_contact(contact)

@@ -22,6 +22,8 @@ MOST_NAMED = 3
 """So many are named of those whose place may be meant."""
 MOST_LIVE = 500
 """How many overrides of one schedule may be in force, to come or asked for."""
+MOST_OVER = 50
+"""So many of one schedule that are over are remembered, the latest."""
 
 
 def add(turn: Turn, command: c.AddOverride) -> c.Result:
@@ -152,9 +154,8 @@ def cancel(turn: Turn, command: c.CancelOverride) -> c.Result:
         return _gone(turn, command.id)
     before = telling.covers_of(turn, found.schedule)
     found.cancelled_at = turn.now
-    over = [one for one in _of(turn, found.schedule) if not one.live(turn.now)]
-    kept = found.covers() and len(over) <= MOST_LIVE  # made and taken back again and again, they do not fill the memory
-    done = (_keep if kept else _drop)(turn, found, Reason.OVERRIDE_CANCELLED)
+    done = (_keep if found.covers() else _drop)(turn, found, Reason.OVERRIDE_CANCELLED)
+    _forget_the_oldest(turn, found.schedule)
     told = telling.change(turn, found, before, Reason.OVERRIDE_CANCELLED, "cancelled", command.actor)
     if found.agreed_at is None:
         gone = "Taken back, nobody is wanted any more"
@@ -172,20 +173,32 @@ def ring(turn: Turn, override: Override) -> None:
     waiting.judge_again(turn)
     if not override.live(turn.now):
         turn.count("overrides", Reason.OVERRIDE_OVER)
+        _forget_the_oldest(turn, override.schedule)
     turn.state.timers.set("override", override.id, override.due())
 
 
 def close(turn: Turn, override: Override) -> None:
     """An override is over for long, or nobody answered in time: the store keeps it."""
     if override.agreed_at is not None and not override.live(turn.now):  # it was said when it ended
-        del turn.state.overrides[override.id]
-        turn.changes.overrides[override.id] = override
-        covering.lay_over(turn.state, override.schedule)
+        _forget(turn, override)
         return
     _drop(turn, override, Reason.OVERRIDE_OVER)
     if override.agreed_at is None:
         askers = (override.instead_of, person_of(override.asked_by)) if override.kind == "cover" else ()
         telling.settled(turn, override, Reason.OVERRIDE_OVER, "Nobody took it, and its time is over", "", also=askers)
+
+
+def _forget_the_oldest(turn: Turn, schedule: str) -> None:
+    """Of those that are over the latest of a schedule are remembered: all of them are gone through at each change."""
+    over = [one for one in _of(turn, schedule) if not one.live(turn.now)]
+    if len(over) > MOST_OVER:
+        _forget(turn, min(over, key=lambda one: (one.over_at, one.id)))
+
+
+def _forget(turn: Turn, override: Override) -> None:
+    del turn.state.overrides[override.id]
+    turn.changes.overrides[override.id] = override
+    covering.lay_over(turn.state, override.schedule)
 
 
 def _refused(

@@ -304,7 +304,6 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
         _line(turn, run, ended.ordinal, step.sentence)
     if ended.verb == "verify" and ended.ok:
         run.unproven, run.verified_at = False, turn.now
-        midst.held(turn, run)
     turn.save_run(run)
     if run.stopping:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
@@ -336,6 +335,7 @@ def _returned(turn: Turn, run: Run) -> None:
     incident = standings.incident_of(turn, run)
     if run.verified_at is not None and not run.unproven:
         failing.made_good(turn, run)
+        midst.made_good(turn, run)
     if run.unproven:
         _fails(turn, run, UNPROVEN)
     elif run.verified_at is not None and run.fixes and incident is not None and about.still_fires(turn, incident, run):

@@ -52,6 +52,11 @@ RESULTS_KEPT = DAY
 STALE_AFTER = DAY
 
 
+COMPLETED = 2
+"""What the counters say once all that ``engine.older`` adds was added: from 1 on methods were tried again, from 2 on it
+is known what runs left in the midst of a change."""
+
+
 class Counters(Struct):
     """The last number given of each kind; ``applied`` is the last journal row applied, at ``now``."""
 
@@ -78,7 +83,7 @@ class Counters(Struct):
     loops: dict[str, Loop] = {}
     """Synthetic pages, by channel."""
     completed: int = 0
-    """What rows of an older version do not say and was added once: see ``engine.older``."""
+    """What rows of an older version do not say and was added once, up to COMPLETED: see ``engine.older``."""
     rounds: dict[str, tuple[str, ...]] = {}
     """Whom the steps that page one of several chose, as ``escalation.turns`` has it."""
 
@@ -271,7 +276,7 @@ class State:
         self.answered: set[int] = set()
         """Open incidents that somebody has, or one of several who are asked for."""
         self.steps: dict[int, dict[int, Step]] = {}
-        """The steps of runs that live, by ordinal."""
+        """The steps of runs that live, by ordinal; before ``engine.older`` was there, of those in the midst as well."""
         self.standings: dict[tuple[str, str], Standing] = {}
         self.heard: tuple[HeardChange, ...] = tuple(sorted(loaded.heard, key=lambda c: c.id))
         """The latest changes out there, the oldest first. Replaced, never altered: other threads read it."""
@@ -326,7 +331,8 @@ class State:
             self.runs[run.number] = run
             self.watch_run(run)
         for step in sorted(loaded.steps, key=lambda s: (s.run, s.ordinal)):
-            if step.run in self.runs and self.runs[step.run].live:
+            its = self.runs.get(step.run)
+            if its is not None and (its.live or (its.in_midst and self.counters.completed < COMPLETED)):
                 self.steps.setdefault(step.run, {})[step.ordinal] = step
         for standing in loaded.standings:
             self.standings[standing.service, standing.playbook] = standing

@@ -6,7 +6,7 @@ asked with before are known by that; equal ones are found by what they say, whic
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -36,16 +36,16 @@ class Piece:
 
     def differs(self, people: frozenset[str], start: Instant, end: Instant) -> Instant | None:
         """When, from an instant on and before another, others than these are on call; None when they always are."""
-        for place in range(bisect_left(self._edges, start), len(self._edges)):
-            at = self._edges[place]
-            if at >= end:
-                break
+        place, at = bisect_right(self._edges, start), start
+        while True:
             found = self._people.get(place)
             if found is None:
-                found = self._people[place] = frozenset(one.person for one in self._between(place + 1, at))
+                found = self._people[place] = frozenset(one.person for one in self._between(place, at))
             if found != people:
                 return at
-        return None
+            if place >= len(self._edges) or self._edges[place] >= end:
+                return None
+            place, at = place + 1, self._edges[place]
 
     def _between(self, place: int, at: Instant) -> tuple[Shift, ...]:
         found = self._on.get(place)

@@ -33,7 +33,7 @@ ANSWER_SECONDS = 8.0
 """How long a commit may take before its connection is cut: judging goes on then, and pages do not wait for it."""
 JOURNAL_KEPT = 30 * DAY
 JOURNAL_BYTES = 5 * 1024**3
-MARKED_AT_ONCE = 5_000
+MARKED_AT_ONCE = 1_000
 ASK_EVERY = 0.5
 SAY_EVERY = 60.0
 
@@ -137,6 +137,7 @@ class PostgresStore:
         self._kept = 0.0
         self._held_until = 0.0
         self._thinned: Instant = 0
+        self._mismarked: dict[int, bool] = {}
         self._tidied = 0
         self._aged = run_keeping.Progress()
 
@@ -195,7 +196,7 @@ class PostgresStore:
         if said:
             log.info("database_back")
         loaded = writer.load(self._select, "live")
-        self._mark_quiet(loaded.incidents)
+        self._mismarked = self._marked_wrongly(loaded.incidents)
         # Renewed for its ordinary time at the first housekeeping: if this node dies now, nobody waits a minute for it.
         self._kept = 0.0
         return loaded
@@ -208,6 +209,8 @@ class PostgresStore:
         for table, columns, names in rows.deletions(changes):
             if names:
                 commands.append(_delete(table, columns, names))
+        for number in changes.incidents:
+            self._mismarked.pop(number, None)  # its row is written as it is now
         self._write(commands)
 
     def takes_nothing(self, error: Exception) -> bool:
@@ -251,10 +254,14 @@ class PostgresStore:
         self._write([(self._insert(rows.META), _columns(rows.META, [(name, rows.WORKSPACE, value)]))])
 
     def housekeep(self, now: Instant) -> None:
-        """Renew the lease in good time, and thin the journal a little. A lost connection is for ``resume`` to mend."""
+        """Renew the lease in good time, put right what an older node wrote, and thin the journal a little. A lost
+        connection is for ``resume`` to mend.
+        """
         if time.monotonic() - self._kept > self._lease / SECOND / 8:
             self._usable()
             self._keep_lease(self._lease)
+        if self._mismarked:
+            self._mark_quiet()
         if now - self._thinned > DAY // 24:
             self._thin(now)
 
@@ -401,21 +408,24 @@ class PostgresStore:
 
     # -- odds and ends -------------------------------------------------------------------------------------------------
 
-    def _mark_quiet(self, incidents: Iterable[Incident]) -> None:
-        """Have the rows of live incidents say whether they are kept quiet.
+    def _marked_wrongly(self, incidents: Iterable[Incident]) -> dict[int, bool]:
+        """Live incidents whose rows say wrongly whether they are kept quiet, and what is right.
 
         A node of a version that did not know the mark may have written them, beside one that had migrated already and
-        waited for its turn. Lists alone are wrong without it, so nothing waits for a database that does not take it.
+        waited for its turn.
         """
         marked = {row[0] for row in self._select("SELECT number FROM incidents WHERE live AND quiet")}
         quiet = {one.number for one in incidents if one.kept_quiet}
-        try:
-            for said, wrong in ((True, sorted(quiet - marked)), (False, sorted(marked - quiet))):
-                for at in range(0, len(wrong), MARKED_AT_ONCE):
-                    some = wrong[at : at + MARKED_AT_ONCE]
-                    self._write([("UPDATE incidents SET quiet = %s WHERE number = ANY(%s::bigint[])", (said, some))])
-        except psycopg.Error as error:
-            log.warning("kept_quiet_not_marked", error=_told(error))
+        return {number: number in quiet for number in sorted(quiet ^ marked)}
+
+    def _mark_quiet(self) -> None:
+        """Put some of those right. Lists alone are wrong until then, so nothing waits for it."""
+        some = list(self._mismarked)[:MARKED_AT_ONCE]
+        update = "UPDATE incidents SET quiet = %s WHERE number = ANY(%s::bigint[])"
+        right = [(said, [one for one in some if self._mismarked[one] is said]) for said in (True, False)]
+        self._write([(update, each) for each in right if each[1]])
+        for number in some:
+            self._mismarked.pop(number, None)
 
     def _thin(self, now: Instant) -> None:
         """Forget what is older than the journal is kept, in small slices; then once an hour."""

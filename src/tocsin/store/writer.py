@@ -11,7 +11,7 @@ from tocsin.access.credentials import Key, Token, User
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
 from tocsin.engine.records import HeardChange, Parked
-from tocsin.engine.state import Changes, Counters, Kept, Loaded, State
+from tocsin.engine.state import COMPLETED, Changes, Counters, Kept, Loaded, State
 from tocsin.engine.suspecting import MOST_HEARD
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import Instant
@@ -127,8 +127,12 @@ def load(select: Select, live: str) -> Loaded:
 
     incidents = list(nouns(Incident, f"SELECT body FROM incidents WHERE {live}"))
     numbers = {incident.number for incident in incidents} | {0}
+    kept = counters(select)
+    runs = list(nouns(Run, f"SELECT body FROM runs WHERE {live} ORDER BY number"))
+    old = [str(run.number) for run in runs if run.in_midst] if kept.completed < COMPLETED else []
+    with_steps = f"SELECT number FROM runs WHERE {live}{UNENDED}" + (f" OR number IN ({', '.join(old)})" if old else "")
     return Loaded(
-        counters=counters(select),
+        counters=kept,
         alerts=_alerts(select, live),
         incidents=incidents,
         pages=(page for page in nouns(Page, f"SELECT body FROM pages WHERE {live}") if page.incident in numbers),
@@ -143,8 +147,8 @@ def load(select: Select, live: str) -> Loaded:
         reaches=nouns(Reach, "SELECT body FROM reaches ORDER BY person"),
         duties=nouns(Duty, "SELECT body FROM duties ORDER BY name"),
         calendars=nouns(Imported, "SELECT body FROM calendars ORDER BY name"),
-        runs=nouns(Run, f"SELECT body FROM runs WHERE {live} ORDER BY number"),
-        steps=nouns(Step, f"SELECT body FROM steps WHERE run IN (SELECT number FROM runs WHERE {live}{UNENDED})"),
+        runs=runs,
+        steps=nouns(Step, f"SELECT body FROM steps WHERE run IN ({with_steps})"),
         standings=nouns(Standing, "SELECT body FROM standings ORDER BY service, playbook"),
         heard=list(nouns(HeardChange, f"SELECT body FROM changes ORDER BY id DESC LIMIT {MOST_HEARD}")),
         results=nouns(Kept, "SELECT body FROM results ORDER BY at, key"),
