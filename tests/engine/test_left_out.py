@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.engine.test_stories import _ping
 from tests.engine.world import PLAN, START, World, dump
 from tocsin.engine import watching
@@ -54,28 +56,96 @@ def test_a_heartbeat_that_is_missing_is_missing_when_the_plan_has_it_again():
     world.at("16m")
     assert world.pages == [("900s", "ana", 1)]
     said = force(world, WITHOUT)
-    assert said[0].startswith("warning: the heartbeat orders/nightly, which is missing now, is left out")
-    assert said[1] == (
-        "warning: the heartbeat orders/nightly is left out while it fires: incident #1 is resolved for it"
+    assert said[1].startswith("warning: the heartbeat orders/nightly, which is missing now, is left out")
+    assert said[0] == (
+        "warning: the heartbeat orders/nightly is left out while it fires: incident #1 will be resolved for it"
     )
+    assert world.incident(1).open
+    world.at("17m1s")
     assert (world.incident(1).open, str(world.incident(1).reason)) == (False, "left_the_plan")
-    assert world.told(1)[-2:] == ["left_the_plan", "left_the_plan"]
-    world.restarted(plan=WITHOUT).at("17m")
+    assert world.told(1)[-2:] == ["clearing", "left_the_plan"]
+    world.restarted(plan=WITHOUT).at("18m")
     alike(world)
     assert force(world, PLAN) == []
-    assert (world.pages[-1], world.incident(1).open) == (("1020s", "ana", 1), True)
+    assert (world.pages[-1], world.incident(1).open) == (("1080s", "ana", 1), True)
     alike(world)
     world.apply(_ping(world, key, ""))
     assert not world.incident(1).open
 
 
-def test_one_that_failed_fires_again():
+@pytest.mark.parametrize("renamed", [False, True])
+def test_whoever_has_a_missing_heartbeat_has_it_still_after_a_plan_left_it_out_for_a_moment(renamed: bool):
+    world, _ = beating()
+    if renamed:
+        world = World()
+        world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "nightly"),)))
+        world.apply(_ping(world, 1, ""))
+    assert world.at("16m").acknowledges(1, "4h").ok
+    world.at("20m")
+    if renamed:
+        force(world, PLAN.replace(b"nightly: {every", b"backup: {every"))
+        world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "backup"),)))
+    else:
+        force(world, WITHOUT)
+        world.at("20m30s")
+        force(world, PLAN)
+    world.at("40m")
+    incident = world.incident(1)
+    assert (incident.state, incident.acknowledged_by, incident.reopened) == ("acknowledged", "person:ana", 0)
+    assert world.pages == [("900s", "ana", 1)]
+    alike(world)
+
+
+def fires(world: World) -> list[str]:
+    """What is alarmed for now."""
+    return [one.own_title for one in world.engine.state.alerts.values() if one.firing]
+
+
+@pytest.mark.parametrize("back", ["1m", "3m", "30m", "2d"])
+def test_one_that_failed_fires_again_however_long_it_was_left_out(back: str):
     world, _ = beating("/fail")
     world.at("1m")
     force(world, WITHOUT)
-    assert not world.incident(1).open
+    world.at(back)
     force(world, PLAN)
-    assert world.incident(1).open
+    assert fires(world) == ["nightly of orders reported a failure"]
+    assert any(one.open for one in world.engine.state.incidents.values())
+    alike(world)
+
+
+def test_a_failure_that_a_person_settled_is_not_raised_again_when_it_is_renamed():
+    world = World()
+    world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "nightly"),)))
+    world.apply(_ping(world, 1, "/fail"))
+    world.at("1m")
+    assert world.resolves_by_hand(1).ok
+    world.at("5m")
+    force(world, PLAN.replace(b"nightly: {every", b"backup: {every"))
+    world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "backup"),)))
+    assert (fires(world), world.incident(1).open) == ([], False)
+
+
+def test_a_failure_that_was_told_while_it_was_left_out_is_raised_when_it_is_back():
+    world, key = beating()
+    world.at("1m")
+    force(world, WITHOUT)
+    world.at("2m").apply(_ping(world, key, "/fail"))
+    world.at("3m")
+    force(world, PLAN)
+    assert "nightly of orders reported a failure" in fires(world)
+
+
+def test_the_incident_that_ends_is_told_first_however_much_else_is_left_out():
+    many = b"".join(b"      job-%d: {every: 1d, grace: 1h}\n" % n for n in range(30))
+    world = World(PLAN.replace(NIGHTLY, NIGHTLY + many))
+    for name in ("nightly", *(f"job-{n}" for n in range(30))):
+        key = world.asked(CreateKey(hash=name.encode(), hint="h", source="heartbeat", service="orders", heartbeat=name))
+        world.apply(_ping(world, int(key.id), ""))
+    world.at("16m")
+    said = force(world, NO_BEN.replace(NIGHTLY, b""))
+    assert said[0].endswith("is left out while it fires: incident #1 will be resolved for it")
+    assert said[21] == "warning: and 11 more like this one"
+    assert said[22].startswith("warning: ben is not in the plan any more")
 
 
 def test_one_that_beat_keeps_its_time_and_is_paged_for_when_its_job_died():
@@ -133,10 +203,11 @@ def test_a_dead_job_is_paged_for_by_its_new_name_when_its_key_is_the_same():
     world.at("16m").put_in_force(PLAN.replace(b"nightly: {every", b"backup: {every"))
     world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "backup"),)))
     assert set(world.engine.state.heartbeats) == {("orders", "backup"), ("orders", "watchdog")}
-    assert world.incident(1).open, "it is of the same service, and has just ended"
+    assert world.incident(1).open, "it is of the same service, and goes on"
     (fires,) = (one for one in world.engine.state.alerts.values() if one.firing)
     assert fires.own_title.startswith("backup of orders gives no sign of life (last heard")
-    assert world.pages == [("900s", "ana", 1), ("960s", "ana", 1)]
+    world.at("19m59s")
+    assert world.pages == [("900s", "ana", 1)]
     alike(world)
 
 
@@ -153,6 +224,84 @@ def test_a_watchdog_that_the_plan_left_out_once_counts_as_a_heartbeat_again():
     alike(world)
     world.at("11m")
     assert world.incident(2).open, "and so does its silence"
+
+
+DAILY = PLAN.replace(NIGHTLY, b"      nightly: {every: 1d, grace: 1h}\n")
+
+
+def daily() -> World:
+    """A world in which a daily job with a key of the plan beat once."""
+    world = World(DAILY)
+    world.asked(DeclareKeys(keys=((b"k" * 32, "kkkk", "heartbeat", "orders", "nightly"),)))
+    world.apply(_ping(world, 1, ""))
+    return world
+
+
+def test_a_job_that_had_begun_and_died_is_late_in_time_though_the_plan_left_it_out_for_a_moment():
+    world = daily().at("24h")
+    world.apply(_ping(world, 1, "/start"))
+    world.at("24h10m")
+    force(world, WITHOUT)
+    world.at("24h10m30s")
+    force(world, DAILY)
+    world.at("25h1m")
+    assert [page for page in world.pages if page[2] == 1] == [("90000s", "ana", 1)]
+    alike(world)
+
+
+def test_what_it_was_given_for_a_time_in_which_nothing_could_be_heard_it_keeps():
+    world, _ = beating()
+    world.at("1m").restarted("31m")
+    due = world.engine.state.heartbeats["orders", "nightly"].due
+    assert due == START + 51 * MINUTE
+    world.at("33m")
+    force(world, WITHOUT)
+    world.at("34m")
+    force(world, PLAN)
+    assert world.engine.state.heartbeats["orders", "nightly"].due == due
+    world.at("35m")
+    assert world.pages == []
+
+
+def test_a_sign_that_may_have_been_refused_within_the_grace_is_not_missed_but_the_next_is():
+    world = daily().at("24h20m")
+    force(world, WITHOUT)
+    world.at("24h40m")
+    force(world, DAILY)
+    world.at("25h1m")
+    assert world.pages == []
+    assert world.engine.state.heartbeats["orders", "nightly"].due == START + (24 * 60 + 40 + 25 * 60) * MINUTE
+
+
+@pytest.mark.parametrize("how", ["reload", "restart", "blink"])
+def test_a_plan_put_in_force_is_no_sign_of_life_of_a_dead_watchdog(how: str):
+    world = World().fires("Watchdog").at("7m")
+    assert world.pages == [("360s", "ana", 1)]
+    assert world.acknowledges(1, "4h").ok
+    world.at("8m")
+    if how == "restart":
+        world.restarted(plan=PLAN)
+    elif how == "blink":
+        force(world, NO_WATCHDOG)
+    force(world, PLAN)
+    world.at("20m")
+    assert (world.engine.state.heartbeats["orders", "watchdog"].state, world.incident(1).state) == (
+        "late",
+        "acknowledged",
+    )
+    assert [page for page in world.pages if page[2] == 1] == [("360s", "ana", 1)]
+    alike(world)
+    world.fires("Watchdog").at("22m")
+    assert not world.incident(1).open
+
+
+def test_reloads_do_not_put_off_when_a_watchdog_is_late():
+    world = World().fires("Watchdog")
+    for minute in range(1, 7):
+        world.at(f"{minute}m")
+        force(world, PLAN)
+    world.at("7m")
+    assert world.pages == [("360s", "ana", 1)]
 
 
 # --- People, and their contact methods --------------------------------------------------------------------------------

@@ -29,7 +29,12 @@ def beat_by(turn: Turn, alert: Alert, at: Instant) -> None:
 
 def name_of(spec: HeartbeatSpec) -> str:
     """What the alert of a heartbeat is known by."""
-    return f"heartbeat:{spec.service}/{spec.name}"
+    return named(spec.service, spec.name)
+
+
+def named(service: str, heartbeat: str) -> str:
+    """The same, of one that the plan may not have."""
+    return f"heartbeat:{service}/{heartbeat}"
 
 
 def is_missing(turn: Turn, alert: Alert) -> bool:
@@ -65,4 +70,5 @@ def heard_meanwhile(turn: Turn, place: tuple[str, str], kind: str) -> None:
         return
     heart.last, heart.started, heart.state = turn.now, None, "failed" if kind == "fail" else "up"
     heart.beats += 1
+    heart.alarms = kind == "fail"
     turn.changes.heartbeats[place] = heart

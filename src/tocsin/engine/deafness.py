@@ -9,7 +9,7 @@ from tocsin.engine.state import AFTER_DEAFNESS
 from tocsin.engine.turn import Turn
 from tocsin.intake.event import Burst
 from tocsin.intake.request import Heard
-from tocsin.kernel.instant import Duration
+from tocsin.kernel.instant import Duration, Instant
 
 
 def survived(turn: Turn, alert: Alert) -> Duration:
@@ -21,6 +21,12 @@ def survived(turn: Turn, alert: Alert) -> Duration:
             moved += AFTER_DEAFNESS if alert.deaf_until <= start else 0
             alert.deaf_until = end
     return moved
+
+
+def missed(turn: Turn, since: Instant) -> Duration:
+    """How much longer a sign of life is waited for that is expected since then, as ``Engine`` moves what is due."""
+    gaps = [(max(start, since), end) for start, end in turn.state.counters.deaf if end > since]
+    return sum(end - start for start, end in gaps) + (AFTER_DEAFNESS if gaps else 0)
 
 
 def waits(turn: Turn, alert: Alert) -> None:

@@ -272,7 +272,7 @@ class Engine:
             self.state.counters.since_written = change.version
             self.changes.in_force[turn.now] = change.version
         left = watching.plan_changed(turn, before)
-        left += declared.plan_changed(turn)
+        theirs = declared.plan_changed(turn)
         methods.set_up_anew(turn)
         fell = starting.plan_changed(turn)
         looping.declare(turn)
@@ -282,13 +282,14 @@ class Engine:
         telling.of_idle(turn, handing.NEW_PLAN)
         waiting.plan_changed(turn)
         answering.plan_changed(turn)
-        left += watching.settled(turn)
+        ended = watching.settled(turn)
         if begins:
             for incident in list(self.state.incidents.values()):
                 if incident.state == "triggered":
                     settling.begin_again(turn, incident, Reason.PAGING_ON)
                     rising.weigh_all(turn, incident)
-        return [*watching.few(left), *fell]
+        told = (ended, left, theirs)  # what costs most first, and none of it for the others' number
+        return [*(line for kind in told for line in watching.few(kind)), *fell]
 
     def _deaf(self, turn: Turn, deaf: Deaf) -> None:
         """Absence in a time when nothing could be heard proves nothing: what concludes from it is moved.

@@ -397,8 +397,13 @@ def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
         own_event(turn, origin, f"heartbeat:{origin}/{name}", title, "warning", {"heartbeat": name})
         return
     if take_beat(turn, spec, beat.kind, turn.now, beat.exit_code, beat.body) is Reason.HEARTBEAT_FAILED:
-        code = f" with exit code {beat.exit_code}" if beat.exit_code is not None else ""
-        heartbeat_event(turn, spec, f"{spec.name} of {spec.service} reported a failure{code}", beat.body)
+        heartbeat_failed(turn, spec, beat.exit_code, beat.body)
+
+
+def heartbeat_failed(turn: Turn, spec: HeartbeatSpec, exit_code: int | None, body: str) -> None:
+    """Raise the alert of a heartbeat whose job said that it failed."""
+    code = f" with exit code {exit_code}" if exit_code is not None else ""
+    heartbeat_event(turn, spec, f"{spec.name} of {spec.service} reported a failure{code}", body)
 
 
 def heartbeat_event(turn: Turn, spec: HeartbeatSpec, found: str, body: str = "") -> None:

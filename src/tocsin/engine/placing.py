@@ -54,14 +54,12 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
     state, now = turn.state, turn.now
     before = state.members.get(alert.incident)
     still = before is not None and alert.id in before.firing
-    if before is not None:
-        before.firing.discard(alert.id)
-        before.silenced.discard(alert.id)
     spec = heartbeat_of(turn, labels) if alert.source != OWN else None
     if spec is not None:
-        alert.reason, alert.incident = Reason.COUNTS_AS_HEARTBEAT, 0
+        counts(turn, alert)
         take_beat(turn, spec, "ok", now)
         return
+    _leaves(turn, alert)
     alert.silences = (
         matching(state.silences.values(), alert.named(labels), alert.origin, now) if state.silences else ()
     )
@@ -89,6 +87,19 @@ def take_in(turn: Turn, alert: Alert, labels: dict[str, str], window: Duration, 
         members.silenced.add(alert.id)
     state.wanted.changed(alert)
     turn.touch(incident.number)
+
+
+def counts(turn: Turn, alert: Alert) -> None:
+    """A firing alert is a sign of life from now on: no incident has it."""
+    _leaves(turn, alert)
+    alert.reason, alert.incident = Reason.COUNTS_AS_HEARTBEAT, 0
+
+
+def _leaves(turn: Turn, alert: Alert) -> None:
+    before = turn.state.members.get(alert.incident)
+    if before is not None:
+        before.firing.discard(alert.id)
+        before.silenced.discard(alert.id)
 
 
 def _breaks(incident: Incident, alert: Alert) -> bool:

@@ -24,11 +24,15 @@ from tocsin.engine import (
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident, Snoozed
-from tocsin.kernel.instant import HOUR, SECOND, Duration, Instant, say_duration
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.kernel.stretches import stretches
 
 DEFAULT_SNOOZE: Duration = HOUR
+LEAVES_AFTER: Duration = MINUTE
+"""So long an incident stays open of which the plan leaves out what it is about, and goes on if the plan has it again: a
+rename, or a checkout in two steps, costs whoever has it nothing.
+"""
 SAID_ELSEWHERE = holding.FOR_CODE | {Reason.CLEARING}
 """Reasons to pause that have a line of their own on the timeline, when they begin and when they end."""
 
@@ -52,7 +56,7 @@ def settle(turn: Turn, incident: Incident) -> None:
         _clear(turn, incident)
         return
     if incident.clear_at is not None:
-        incident.clear_at = None
+        incident.clear_at = incident.ends_for = None
         turn.enter(incident.number, "Fires again before it was resolved", Reason.FIRING_AGAIN)
     if not members.loud:
         pause(turn, incident, Reason.SILENCED, quiet_until(turn, members))
@@ -181,17 +185,15 @@ def _nobody_left(turn: Turn, incident: Incident) -> None:
 def _clear(turn: Turn, incident: Incident) -> None:
     """Every alert has ended: resolve, at once or after the quiet its sources ask for."""
     if incident.clear_at is None:
-        quiet = incident.quiet
+        quiet = max(incident.quiet, LEAVES_AFTER) if incident.ends_for else incident.quiet
         if quiet == 0:
             resolve(turn, incident, SYSTEM, Reason.ALL_CLEAR)
             return
         incident.clear_at = turn.now + quiet
         pause(turn, incident, Reason.CLEARING, incident.clear_at)
-        turn.enter(
-            incident.number,
-            f"Every alert has ended; resolved in {say_duration(quiet)} if they stay quiet",
-            Reason.CLEARING,
-        )
+        unless = "unless the plan has it again" if incident.ends_for else "if they stay quiet"
+        what = f"Every alert has ended; resolved in {say_duration(quiet)} {unless}"
+        turn.enter(incident.number, what, Reason.CLEARING)
     turn.save_incident(incident)
 
 
@@ -366,6 +368,7 @@ def resolve(turn: Turn, incident: Incident, actor: str, reason: Reason, snooze: 
     incident.state, incident.reason, incident.answers = "resolved", reason, {}
     incident.resolved_by, incident.resolved_at = actor, turn.now
     incident.next_at = incident.resume_at = incident.acknowledged_until = incident.clear_at = None
+    incident.ends_for = None
     incident.paused = incident.paused_until = incident.waits = None
     incident.snoozed_until = incident.snoozed = None
     if snooze is not None:

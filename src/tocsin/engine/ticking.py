@@ -95,7 +95,7 @@ def _incident(turn: Turn, incident: Incident) -> None:
         settling.unacknowledge(turn, incident)
         rising.weigh_all(turn, incident)
     elif incident.clear_at is not None and incident.clear_at <= now:
-        settling.resolve(turn, incident, "code", Reason.ALL_CLEAR)
+        settling.resolve(turn, incident, "code", incident.ends_for or Reason.ALL_CLEAR)
     elif incident.snoozed is not None and incident.snoozed.over_at is not None and incident.snoozed.over_at <= now:
         settling.snooze_over(turn, incident)
     elif incident.snoozed_until is not None and incident.snoozed_until <= now:
@@ -197,7 +197,10 @@ def _heartbeat(turn: Turn, id: str) -> None:
 
 
 def missing(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
-    """Raise the alert of a heartbeat that is late."""
+    """Raise the alert of a heartbeat that is late, or that failed before the plan left it out."""
+    if heart.state == "failed":
+        hearing.heartbeat_failed(turn, spec, heart.exit_code, heart.body)
+        return
     # A clock time: the title is read for as long as the incident is open.
     zone = turn.plan.timezone  # one title for everybody: by the team's clock
     last = f"last heard {said(heart.last, zone)} {zone}" if heart.last else "never heard"

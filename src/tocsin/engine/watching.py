@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import STANDS, Heartbeat, next_due
-from tocsin.engine import beating, ending, placing, settling, ticking, unheard
+from tocsin.engine import beating, deafness, ending, placing, settling, ticking, unheard
 from tocsin.engine.state import LEFT_OUT_KEPT
-from tocsin.engine.turn import SYSTEM, Turn
+from tocsin.engine.turn import Turn
 from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
@@ -19,7 +20,7 @@ from tocsin.plan.model import Plan
 MOST_KEPT = 1_000
 """Of so many heartbeats that the plan leaves out what was heard is kept at most, of those that left last."""
 MOST_TOLD = 20
-"""So many of what a plan leaves out are named to whoever put it in force."""
+"""So many of each kind of what a plan leaves out are named to whoever put it in force."""
 
 Place = tuple[str, str]
 """The service of a heartbeat, and its name."""
@@ -36,7 +37,7 @@ def plan_changed(turn: Turn, before: Plan) -> list[str]:
             _forget(turn, place)  # it was never heard: nothing is known of it
             continue
         left.append(_said(turn, hearts[place]))
-        hearts[place].left_at = now
+        hearts[place].left_at, hearts[place].alarms = now, _fires(turn, place)
         _keep(turn, hearts[place])
     _forget_the_old(turn)
     anew = False
@@ -78,7 +79,7 @@ def renamed(turn: Turn, was: Place, place: Place) -> None:
     hearts[place] = old
     _take_up(turn, spec, old)
     _keep(turn, old)
-    _alarm(turn, spec, failed=old.state == "failed")
+    _alarm(turn, spec)
 
 
 def _take_up(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
@@ -88,22 +89,33 @@ def _take_up(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
     left, heart.left_at = heart.left_at or 0, None
     if heart.state == "late":
         return
-    due = next_due(spec, heart.heard_at)
-    heart.due = next_due(spec, turn.now) if left <= due - spec.grace <= turn.now else max(due, turn.now)
+    since = heart.last if heart.last is not None else heart.heard_at  # a start moves nothing but the very first time
+    due = next_due(spec, since) + deafness.missed(turn, since)
+    expected = due - spec.grace
+    # One that was late already, but within its grace, may come then: but not that likely in a moment, and a job that
+    # died would be found out a whole period later.
+    refused = left <= expected <= turn.now or (expected < left <= due and turn.now - left > settling.LEAVES_AFTER)
+    heart.due = next_due(spec, turn.now) if refused else max(due, turn.now)
 
 
-def _alarm(turn: Turn, spec: HeartbeatSpec, *, failed: bool = False) -> None:
-    """Raise the alert of what is missing, or failed when the plan left it out, where none fires.
+def _alarm(turn: Turn, spec: HeartbeatSpec) -> None:
+    """Raise the alert of what is missing, or fired as the plan left it out, where none fires.
 
     One that is late fires until a sign of life comes: an older version let a person end it.
     """
     heart = turn.state.heartbeats[spec.service, spec.name]
-    told = ending.own_alert(turn, spec.service, beating.name_of(spec))
-    if told is not None and told.firing:
-        return
-    left = failed or (told is not None and told.reason is Reason.LEFT_THE_PLAN)
-    if heart.state == "late" or (heart.state == "failed" and left):
+    alarms = heart.state == "late" or (heart.state == "failed" and heart.alarms)
+    if heart.alarms:
+        heart.alarms = False
+        _keep(turn, heart)
+    if alarms and not _fires(turn, (spec.service, spec.name)):
         ticking.missing(turn, spec, heart)
+
+
+def _fires(turn: Turn, place: Place) -> bool:
+    """Whether its absence, or its failure, is alarmed for; not that it is heard though the plan does not have it."""
+    told = ending.own_alert(turn, place[0], beating.named(*place))
+    return told is not None and told.firing and told.labels["alertname"] == beating.MISSING
 
 
 def _keep(turn: Turn, heart: Heartbeat) -> None:
@@ -132,15 +144,34 @@ def _place_again(turn: Turn, *, anew: bool) -> None:
     """
     for alert in list(turn.state.alerts.values()):
         counted = alert.reason is Reason.COUNTS_AS_HEARTBEAT
-        if not alert.firing or alert.source == ending.OWN:
+        if not alert.firing or alert.source == ending.OWN or not (counted or anew):
             continue
-        if counted:
+        spec = beating.heartbeat_of(turn, alert.labels)
+        if spec is not None:
+            _counts(turn, alert, spec)
+        elif counted:
             alert.reason = Reason.PLAN_CHANGED
-        elif not anew or beating.heartbeat_of(turn, alert.labels) is None:
-            continue
+            turn.touch(alert.incident)
+            placing.place(turn, alert)
+            turn.save_alert(alert)
+
+
+def _counts(turn: Turn, alert: Alert, spec: HeartbeatSpec) -> None:
+    """An alert counts as this heartbeat. That a plan says so is no sign of life, but for one that was never heard: its
+    time begins. Else only what came since it was heard last is, while the plan left it out.
+    """
+    if alert.reason is not Reason.COUNTS_AS_HEARTBEAT:
         turn.touch(alert.incident)
-        placing.place(turn, alert)
+        placing.counts(turn, alert)
         turn.save_alert(alert)
+    heart = turn.state.heartbeats[spec.service, spec.name]
+    if heart.state == "new":
+        beating.take_beat(turn, spec, "ok", turn.now)
+    elif alert.last_seen > heart.heard_at:
+        due = heart.due
+        beating.take_beat(turn, spec, "ok", alert.last_seen)
+        heart.due = max(heart.due or 0, due or 0, turn.now)
+        _keep(turn, heart)
 
 
 def _end_the_unwatched(turn: Turn) -> Iterator[str]:
@@ -159,8 +190,8 @@ def _end_the_unwatched(turn: Turn) -> Iterator[str]:
         turn.enter(incident.number, f"{called} is not in the plan any more", Reason.LEFT_THE_PLAN)
         over = not turn.members(incident).firing
         if over:
-            settling.resolve(turn, incident, SYSTEM, Reason.LEFT_THE_PLAN)
-        then = f"incident #{incident.number} {'is resolved for it' if over else 'goes on without it'}"
+            incident.ends_for = Reason.LEFT_THE_PLAN
+        then = f"incident #{incident.number} {'will be resolved for it' if over else 'goes on without it'}"
         yield f"warning: {called[:1].lower()}{called[1:]} is left out while it fires: {then}"
 
 
@@ -173,6 +204,6 @@ def _said(turn: Turn, heart: Heartbeat) -> str:
 
 
 def few(lines: list[str]) -> list[str]:
-    """As many lines as somebody reads, and how many more there are."""
+    """As many lines of one kind as somebody reads, and how many more there are."""
     more = len(lines) - MOST_TOLD
-    return lines if more <= 0 else [*lines[:MOST_TOLD], f"warning: and so are {more} more"]
+    return lines if more <= 0 else [*lines[:MOST_TOLD], f"warning: and {more} more like this one"]

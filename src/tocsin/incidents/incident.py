@@ -173,6 +173,9 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     acknowledged_until: Instant | None = None
     first_acknowledged_at: Instant | None = None
     clear_at: Instant | None = None
+    ends_for: Reason | None = None
+    """Why it resolves at ``clear_at``, when its alerts did not end by themselves: the plan leaves out what they watch.
+    """
     resolved_by: str = ""
     resolved_at: Instant | None = None
     snoozed_until: Instant | None = None
