@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.world import START, World, dump
+from tocsin.engine.commands import Reassign
 from tocsin.engine.inputs import Delivered, Receipted
 from tocsin.engine.state import State
 from tocsin.kernel.instant import MINUTE, SECOND
@@ -207,3 +208,43 @@ def test_a_number_that_rings_is_not_called_again_though_what_it_rings_for_is_ove
     alone(world)
     world.at("12m")
     assert 1 not in world.engine.state.incidents
+
+
+REPEATS = PLAN.replace(b"zoe: {name: Zoe}", b"zoe: {name: Zoe}, ben: {name: Ben, email: ben@shop.example}").replace(
+    b"[{page: lia, wait: 10m}, {page: zoe, wait: 10m}]", b"[{page: ben, wait: 1m, repeat: 5}, {page: lia, wait: 20m}]"
+)
+"""Ben is paged once a minute; his mail is refused, so that Lia is called at once, and he is paged on beside her."""
+
+
+@pytest.mark.parametrize("rings", [5, 30, 59])
+def test_a_repetition_owed_of_the_step_before_ends_no_calling_again(rings: int):
+    world = World(REPEATS)
+    world.has("lia", LIA, channel="call")
+    first: list[int] = []
+
+    def answers(page: Page) -> str:
+        first[:] = first or [page.id] if page.person == "ben" and page.kind == "page" else first
+        return "failed client" if page.id in first else "sent"
+
+    world.at("10m").left.clear()
+    world.answers = answers
+    world.fires("Down", service="checkout")
+    heard: set[int] = set()
+    for second in range(600, 1200):
+        world.at(f"{second}s")
+        for row in world.rows(1, "lia"):
+            if row.left_at is not None and row.id not in heard and world.now - row.left_at >= rings * SECOND:
+                heard.add(row.id)
+                says(world, "no_answer", row)
+    again = rings + 60
+    assert [at for at, person in calls(world) if person == "lia"] == ["0s", f"{again}s", f"{2 * again}s"]
+    assert [at for at, person in calls(world) if person == "ben"] == ["0s", "60s", "120s", "180s", "240s"]
+
+
+def test_whoever_was_called_is_not_called_again_once_it_was_given_to_somebody(world: World):
+    world.fires("Down", service="checkout").at("20m").at("30m")
+    (last,) = (row for row in world.rows(1, "zoe") if row.reason == "escalation_exhausted")
+    assert world.asked(Reassign(actor="person:zoe", incident=1, person="lia")).ok
+    says(world, "no_answer", last)
+    world.at("35m")
+    assert len([one for one in calls(world) if one[1] == "zoe"]) == 2

@@ -167,3 +167,32 @@ def test_who_is_asked_anew_is_called_anew(world: World) -> None:
     assert [at for at, _, _ in left(world, "help")] == ["0s", "60s", "160s", "260s"]
     assert unheard(world)[-1] == "The call for help did not reach Lia, who did not pick up the telephone"
     alone(world)
+
+
+@pytest.mark.parametrize("how", ["has it and goes on", "comes to what she has"])
+def test_who_asks_for_help_is_told_that_nobody_comes_though_she_was_asked_before_and_answers_again(how: str) -> None:
+    plan = PLAN.replace(b"{name: Zoe}", b"{name: Zoe}, ben: {name: Ben, email: ben@shop.example}")
+    world = asked(World(plan), mail=True)
+    mail = next(row for row in world.rows(1, "lia") if row.channel == "email")
+    world.at("22m")
+    assert world.asked(Acknowledge(actor="person:lia", incident=1)).ok
+    world.at("23m")
+    assert world.asked(AddResponders(actor="person:lia", incident=1, targets=("person:ben",))).ok
+    world.at("24m")
+    assert world.asked(Acknowledge(actor="person:lia", incident=1, page=0 if "goes" in how else mail.id)).ok
+    world.at("50m")
+    assert [one.partition(" has")[0] for one in silence(world)] == ["lia 33m Ben"]
+
+
+def test_that_one_of_those_asked_last_does_not_come_is_told_though_one_of_before_does() -> None:
+    plan = PLAN.replace(b"{name: Zoe}", b"{name: Zoe}, ben: {name: Ben, email: ben@shop.example}")
+    world = asked(World(plan))
+    world.at("20m10s")
+    assert world.asked(AddResponders(actor="person:zoe", incident=1, targets=("person:ben",))).ok
+    first = call(world)
+    rings_out(world, "20m40s")
+    assert any(row.instead_of == first.id for row in world.rows(1, "lia")), "her call is made again, for the same"
+    world.at("22m")
+    assert world.asked(Acknowledge(actor="person:lia", incident=1, page=first.id)).ok
+    world.at("50m")
+    assert [one.partition(" has")[0] for one in silence(world)] == ["zoe 30m Ben"]

@@ -99,3 +99,55 @@ def test_an_override_that_ends_is_the_end_of_a_shift():
     assert world.asked(made).ok
     world.at("19m").fires("Down", service="checkout").at("39m")
     assert "ana" in [person for _, person in left(world)] and not any(row.left for row in world.rows(1, "kei"))
+
+
+NEXT = PLAN.replace(b"page: p, wait: 55m}, {page: kei, wait: 55m", b"page: p, wait: 5m}, {page: next on p, wait: 5m")
+"""Whoever is on call, and then whoever is next."""
+
+
+def test_whoever_comes_on_call_keeps_the_page_they_got_as_the_next_though_the_last_resort_was_paged_since():
+    world = down(World(NEXT).at("50m"), "70", "ben").fires("Down", service="checkout").at("80m")
+    assert [person for _, person in left(world)] == ["ana", "kei", "ben"]
+    assert [row.outcome for row in world.rows(1, "ben")] == ["sent"]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_so_do_they_where_whoever_was_on_call_before_was_passed_over():
+    plan = NEXT.replace(b"ana: {name: Ana, email: ana@shop.example}", b"ana: {name: Ana}")
+    world = down(World(plan).at("50m"), "70", "ben").fires("Down", service="checkout").at("79m")
+    assert [person for _, person in left(world)] == ["kei", "kei", "ben"]
+
+
+def test_whoever_was_on_call_and_is_next_now_gives_way_to_who_is_on_call():
+    world = down(World(NEXT).at("59m"), "70", "ana").fires("Down", service="checkout").at("80m")
+    assert [row.outcome for row in world.rows(1, "ana")] == ["relieved"]
+    assert left(world)[0] == (59, "ben")
+
+
+def test_two_that_change_places_keep_their_pages():
+    layer = b"{rotate: [ana, ben], every: hour, handoff: 00:00, starts: 2026-11-23 with ben}"
+    both = b"schedules: {s: {handoff notice: off, layers: [" + layer + b"]}, "
+    plan = NEXT.replace(b"next on p", b"s").replace(b"schedules: {", both.replace(b"with ben", b"with ana"))
+    world = down(World(plan).at("50m"), "70", "ben").fires("Down", service="checkout").at("80m")
+    assert [person for _, person in left(world)] == ["ana", "kei", "ben"]
+
+
+def test_who_comes_on_call_is_paged_though_a_page_reached_them_before_somebody_took_it():
+    alone = PLAN.replace(b"wait: 55m}, {page: kei, wait: 55m}]", b"wait: 55m}]")
+    world = World(alone.replace(b"escalation: shop}, search", b"escalation: shop, acknowledge for: 59m}, search"))
+    down(world.at("5m").fires("Down", service="checkout").at("6m"), "600", "ben").acknowledges(1)
+    world.at("124m")
+    assert left(world) == [(5, "ana"), (65, "kei"), (95, "kei"), (120, "ana")]
+
+
+def test_nobody_is_paged_twice_who_was_paged_beside_them():
+    plan = PLAN.replace(b"page: p, wait: 55m", b"page: [p, ben], wait: 55m")
+    world = down(World(plan).at("59m"), "70", "ana").fires("Down", service="checkout").at("80m")
+    assert left(world) == [(59, "ben")] and [row.outcome for row in world.rows(1, "ana")] == ["relieved"]
+
+
+def test_outside_of_the_hours_a_step_asks_for_nobody_comes_in_their_place():
+    plan = PLAN.replace(b"{page: p, wait: 55m}", b"{page: p, wait: 55m, when: {hours: office}}")
+    world = World(plan.replace(b"escalations:", b"hours: {office: {open: Mon 00:00-04:00}}\nescalations:"))
+    down(world.at("59m"), "70", "ana").fires("Down", service="checkout").at("2h")
+    assert left(world) == [(59, "kei"), (74, "ana"), (114, "kei")]

@@ -54,12 +54,14 @@ def meant(turn: Turn, incident: Incident, step: Step) -> bool:
     return when.met(incident.severity, incident.customer_tier, incident.labels, is_open)
 
 
-def whom(turn: Turn, incident: Incident, call: Call) -> tuple[Reached, ...]:
-    """Whom a step pages: everybody behind its targets, or one of them, each in turn whenever it pages.
+def whom(turn: Turn, incident: Incident, call: Call, there: Sequence[Reached] | None = None) -> tuple[Reached, ...]:
+    """Whom a step pages: everybody behind its targets (``there``, when that is known), or one of them, each in turn
+    whenever it pages.
 
     Of several the one is somebody who can be reached.
     """
-    found = tuple(one for one in behind(turn, incident, call.targets) if one.person.key not in incident.answers)
+    there = behind(turn, incident, call.targets) if there is None else there
+    found = tuple(one for one in there if one.person.key not in incident.answers)
     step = incident.steps[call.at_step] if call.at_step < len(incident.steps) else None
     if step is None or not step.one or not found:
         return found
@@ -96,11 +98,16 @@ def all_answered(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> bo
     return bool(people) and all(one.person.key in incident.answers for one in people)
 
 
-def behind(turn: Turn, incident: Incident, targets: tuple[str, ...]) -> tuple[Reached, ...]:
-    """Who is behind targets now, when they are paged for an incident."""
+def behind(
+    turn: Turn, incident: Incident, targets: tuple[str, ...], step: int | None = None, before: int | None = None
+) -> tuple[Reached, ...]:
+    """Who is behind targets now, when they are paged for an incident: by its next step, or by ``step`` when this is
+    said; ``before``: as far as the pages before this one tell.
+    """
     if not any(target.startswith("schedule:") and target.count(":") > 1 for target in targets):
         return turn.behind(targets)
-    since = paged_since(incident, ledger.rows(turn, incident.number), incident.step)
+    rows = [row for row in ledger.rows(turn, incident.number) if before is None or row.id < before]
+    since = paged_since(incident, rows, incident.step if step is None else step)
     return turn.plan.reached_by(targets, turn.now, turn.state.covers, since) if since else turn.behind(targets)
 
 
@@ -119,6 +126,15 @@ def paged_since(incident: Incident, rows: Iterable[Page], step: int) -> dict[str
     return found
 
 
+def meant_still(turn: Turn, incident: Incident, row: Page) -> bool:
+    """Whether the person of a step's page is behind that step now, or behind another that was paged or passed over."""
+    for place, step in enumerate(incident.steps[: max(under_way(incident), row.step) + 1]):
+        there = behind(turn, incident, step.targets, place, row.id if place == row.step else None)
+        if any(one.person.key == row.person for one in there):
+            return True
+    return False
+
+
 def outlasted(turn: Turn, incident: Incident) -> bool:
     """Whether a pause outlasted where the escalation stood: the time of the step that was paged last is over, or that
     step means somebody by now who was not paged. Not what is to be paged first in any case, or was given to somebody.
@@ -129,8 +145,8 @@ def outlasted(turn: Turn, incident: Incident) -> bool:
         return False
     if incident.resume_at is None or incident.resume_at <= turn.now:
         return True
-    under_way = incident.step if incident.round else (incident.step or len(incident.steps) + 1) - 1
-    step = incident.steps[under_way] if under_way < len(incident.steps) else None
+    last = under_way(incident)
+    step = incident.steps[last] if last < len(incident.steps) else None
     means = behind(turn, incident, step.targets if step is not None else turn.plan.last_resort)
     paged = {row.person for row in ledger.rows(turn, incident.number) if row.kind == "page"} | set(incident.answers)
     known = [one.person.key in paged for one in means]
@@ -202,7 +218,9 @@ def may_call_again(turn: Turn, incident: Incident, row: Page) -> bool:
     if next_at is None or next_at - turn.now <= CALL_AGAIN:
         return False
     theirs = ledger.rows(turn, incident.number)
-    if any(one.id > row.id and one.step != row.step and one.reason in OF_A_STEP for one in theirs):
+    after = [one.step for one in theirs if one.id > row.id and one.reason in OF_A_STEP]
+    # What is owed of a step before, or goes to who came on call by it, is paged beside the one under way.
+    if any(step > row.step for step in after) or (min(after, default=row.step) < row.step > under_way(incident)):
         return False
     if any(one.id > row.id and one.contact == row.contact and one.state == "intended" for one in theirs):
         return False  # the step was repeated meanwhile
@@ -263,6 +281,13 @@ def of_a_step(turn: Turn, row: Page) -> Page | None:
     return next((one for one in theirs if one.overtaken_by == row.id and one.reason in OF_A_STEP), None)
 
 
+def under_way(incident: Incident) -> int:
+    """Which step was paged last, by its place: the last resort comes after all; -1 when none was."""
+    if incident.round:
+        return incident.step
+    return len(incident.steps) if incident.laps and not incident.step else incident.step - 1
+
+
 def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     """Whether the step a page belongs to is the last one paged, and every page of it was refused at least once, but
     those of people who have answered: others are asked for beside them.
@@ -270,8 +295,7 @@ def reached_nobody(turn: Turn, incident: Incident, row: Page) -> bool:
     That a channel may take it later is no reason to wait: nobody knows of the incident until then. What is on the
     console beside it reaches nobody, except in a trial.
     """
-    under_way = len(incident.steps) if incident.laps and not incident.step else incident.step - 1
-    if row.step != (incident.step if incident.round else under_way):
+    if row.step != under_way(incident):
         return False  # another step was paged since, though perhaps without a row of its own
     pages = [one for one in ledger.rows(turn, row.incident) if one.kind == "page" and one.reason in OF_A_STEP]
     if any(one.id > row.id and one.step > row.step for one in pages):

@@ -9,7 +9,7 @@ from tocsin.catalog.people import Person
 from tocsin.engine import calling, ledger, methods
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
-from tocsin.kernel.instant import MINUTE, Duration
+from tocsin.kernel.instant import MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import Page
 
@@ -60,21 +60,22 @@ def waiting(turn: Turn, incident: Incident, asked_by: str, asked: Sequence[str])
 
 
 def came(turn: Turn, incident: Incident, person: str) -> None:
-    """Somebody comes to help, or takes the incident: what calls them for help is not needed any more. Where they were
-    asked for it, nobody is told either that nobody comes.
+    """Somebody comes to help, or takes the incident: what calls them for help is not needed any more. Where they are of
+    those who were asked last, nobody is told either that nobody comes.
     """
     theirs = [row for row in ledger.rows(turn, incident.number) if row.kind == "help" and row.person == person]
     for row in theirs:
         if row.state == "intended":
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
     if theirs:
-        drop_promise(turn, incident)
+        drop_promise(turn, incident, max((row.intended_at for row in theirs if not row.instead_of), default=0))
 
 
-def drop_promise(turn: Turn, incident: Incident) -> None:
-    """What was to be said if nobody comes is not said."""
+def drop_promise(turn: Turn, incident: Incident, made_by: Instant | None = None) -> None:
+    """What was to be said if nobody comes is not said; ``made_by``: only what was promised by then."""
+    by = turn.now if made_by is None else made_by
     for row in ledger.rows(turn, incident.number):
-        if row.reason is Reason.HELP_UNANSWERED and row.waiting:
+        if row.reason is Reason.HELP_UNANSWERED and row.waiting and row.intended_at <= by:
             ledger.finish(turn, row, "overtaken", Reason.OVERTAKEN)
 
 

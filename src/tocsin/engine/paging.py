@@ -337,8 +337,8 @@ def _relieved(turn: Turn, row: Page) -> bool:
     if not row.refused or row.reason not in calling.OF_A_STEP or incident is None or row.step >= len(incident.steps):
         return False
     step, rows = incident.steps[row.step], ledger.rows(turn, incident.number)
-    there = calling.behind(turn, incident, step.targets)
-    if not there or any(one.person.key == row.person for one in there):
+    there = calling.behind(turn, incident, step.targets, row.step, row.id)
+    if not there or not calling.meant(turn, incident, step) or calling.meant_still(turn, incident, row):
         return False
     was = turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)
     if any(one.handed for one in incident.steps) and all(one.key != row.person for one in was):
@@ -350,8 +350,10 @@ def _relieved(turn: Turn, row: Page) -> bool:
         if one.state == "intended" and one.step == row.step:
             ledger.finish(turn, one, "overtaken", Reason.RELIEVED)
     call = Call(step.targets, row.step, Reason.STEP_DUE, incident.step, incident.round, incident.laps, turn.now)
-    reached = calling.whom(turn, incident, call)
-    paged = {one.person for one in rows if one.kind == "page" and (one.refused or one.may_reach)}
+    reached = calling.whom(turn, incident, call, there)
+    began = min(one.intended_at for one in theirs)  # a page of another pass, or from before, is not this one's
+    since = [one for one in rows if one.kind == "page" and one.intended_at >= began]
+    paged = {one.person for one in since if one.refused or one.may_reach}
     people = [one.person for one in reached if one.person.key not in paged]
     who, instead = turn.plan.names.get(row.person, row.person), announcing.listed(people)
     what = f"The shift of {who} ended before a page could leave{f': paging {instead}' if people else ''}"
