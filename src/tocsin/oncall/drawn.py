@@ -6,7 +6,7 @@ asked with before are known by that; equal ones are found by what they say, whic
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -34,18 +34,18 @@ class Piece:
         """Who is on call at an instant, each person once, the shift that began first."""
         return self._between(bisect_right(self._edges, at), at)
 
+    def people(self, at: Instant) -> frozenset[str]:
+        """Who they are that are on call at an instant."""
+        place = bisect_right(self._edges, at)
+        found = self._people.get(place)
+        if found is None:
+            found = self._people[place] = frozenset(one.person for one in self._between(place, at))
+        return found
+
     def differs(self, people: frozenset[str], start: Instant, end: Instant) -> Instant | None:
         """When, from an instant on and before another, others than these are on call; None when they always are."""
-        place, at = bisect_right(self._edges, start), start
-        while True:
-            found = self._people.get(place)
-            if found is None:
-                found = self._people[place] = frozenset(one.person for one in self._between(place, at))
-            if found != people:
-                return at
-            if place >= len(self._edges) or self._edges[place] >= end:
-                return None
-            place, at = place + 1, self._edges[place]
+        first, last = bisect_right(self._edges, start), bisect_left(self._edges, end)
+        return next((at for at in (start, *self._edges[first:last]) if self.people(at) != people), None)
 
     def _between(self, place: int, at: Instant) -> tuple[Shift, ...]:
         found = self._on.get(place)

@@ -73,10 +73,13 @@ def handoff_of(schedule: str) -> str:
 
 def next_handoff(roster: Roster, covers: tuple[Cover, ...], after: Instant) -> Instant | None:
     """When somebody else is on call next, after an instant; None when nobody comes and nobody goes for a year."""
-    had = frozenset(shift.person for shift in roster.who(after, covers))
-    ahead = roster.drawn(after + 1, after + _LOOKED_AHEAD, covers)
-    found = (piece.differs(had, low, high) for (low, high), piece in ahead)
-    return next((at for at in found if at is not None), None)
+    had: frozenset[str] | None = None
+    for (low, high), piece in roster.drawn(after, after + _LOOKED_AHEAD, covers):
+        had = piece.people(low) if had is None else had
+        at = piece.differs(had, low, high)
+        if at is not None:
+            return at
+    return None
 
 
 def next_clock(minute: int, timezone: str, after: Instant) -> Instant:
