@@ -141,13 +141,14 @@ class Steps:
 
     def on_shift(self, case: Case, row: Page, now: int) -> None:
         """A page that was refused for now and never left is not tried beyond its person's shift where somebody has it
-        by then.
+        by then who can be reached.
         """
         if row.attempts and str(row.reason) in STEPS and row.step < len(case.steps):
             people = self.seen.people(case, case.steps[row.step], case.step, now)
             was = self.seen.people(case, case.steps[row.step], case.step, row.intended_at)
             over = self.messages.taken_at(case.number, row.person) < row.intended_at and row.person in was - people
-            if over and people and not self._meant_by_another(case, row, now):
+            able = any(self.seen.land.people[one].ways for one in people)
+            if over and able and not self._meant_by_another(case, row, now):
                 raise foul(f"{row.person} was tried again by step {row.step + 1} though their shift is over", case, now)
 
     def _meant_by_another(self, case: Case, row: Page, now: int) -> bool:
