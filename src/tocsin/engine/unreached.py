@@ -10,14 +10,16 @@ from tocsin.engine import calling, ledger, methods
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST
 from tocsin.incidents.incident import Incident, Owed
-from tocsin.kernel.instant import MINUTE, Duration, Instant, say_duration
+from tocsin.kernel.instant import DAY, MINUTE, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import PAUSED, Page
 from tocsin.pages.profiles import CONSOLE
 
 SOONEST: Duration = MINUTE
 LATEST: Duration = 10 * MINUTE
 """It begins again after as long as nobody has been reached by then: so soon, doubling, and at last so late."""
+FORGOTTEN_AFTER: Duration = DAY
+"""So long ago a page failed that the ledger in the store alone keeps, while it is tried again and again."""
 
 
 def look(turn: Turn, incident: Incident) -> None:
@@ -40,6 +42,7 @@ def look(turn: Turn, incident: Incident) -> None:
     incident.waits = Reason.REACHED_NOBODY
     turn.enter(incident.number, f"Paging begins again in {say_duration(gap)}", Reason.REACHED_NOBODY)
     turn.save_incident(incident)
+    _forget_old(turn, incident, since)
 
 
 def reached(turn: Turn, row: Page) -> None:
@@ -64,6 +67,21 @@ def owe(turn: Turn, incident: Incident, step: int) -> None:
     people = calling.behind(turn, incident, incident.steps[step].targets)
     if any(way.state == "verified" for one in people for way in methods.able(turn, one.person.key)):
         incident.owed = (*incident.owed, Owed(step, incident.round, at))
+
+
+def _forget_old(turn: Turn, incident: Incident, since: Instant) -> None:
+    """Let go of what reached nobody long ago, or an incident that is left alone for months has a row for each try.
+
+    Nothing is judged otherwise for it: what tells since when nobody was reached stays, and of each person, step and
+    reason the latest.
+    """
+    rows = [row for row in ledger.rows(turn, incident.number) if row.kind in PAUSED]
+    latest = set({(row.kind, row.person, row.step, row.reason): row.id for row in rows}.values())
+    for row in rows:
+        lost = row.channel == CONSOLE or not (row.left or row.rang)
+        old = row.finished_at is not None and turn.now - row.finished_at > FORGOTTEN_AFTER
+        if lost and old and row.intended_at != since and row.id not in latest:
+            turn.changes.pages[row.id] = turn.state.forget_page(row.id)
 
 
 def _begins(incident: Incident, at: Instant) -> None:
