@@ -10,7 +10,7 @@ from tocsin.engine import calling, ledger, methods
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST
 from tocsin.incidents.incident import Incident, Owed
-from tocsin.kernel.instant import DAY, MINUTE, Duration, Instant, say_duration
+from tocsin.kernel.instant import MINUTE, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import PAUSED, Page
 from tocsin.pages.profiles import CONSOLE
@@ -18,8 +18,6 @@ from tocsin.pages.profiles import CONSOLE
 SOONEST: Duration = MINUTE
 LATEST: Duration = 10 * MINUTE
 """It begins again after as long as nobody has been reached by then: so soon, doubling, and at last so late."""
-FORGOTTEN_AFTER: Duration = DAY
-"""So long ago a page failed that the ledger in the store alone keeps, while it is tried again and again."""
 
 
 def look(turn: Turn, incident: Incident) -> None:
@@ -31,6 +29,7 @@ def look(turn: Turn, incident: Incident) -> None:
     through = incident.laps and not incident.step and not incident.round
     if not through or incident.state != "triggered" or incident.answers or not turn.state.counters.paging:
         return
+    _forget_old(turn, incident)
     since = _since(turn, incident)
     if since is None:
         return
@@ -42,7 +41,6 @@ def look(turn: Turn, incident: Incident) -> None:
     incident.waits = Reason.REACHED_NOBODY
     turn.enter(incident.number, f"Paging begins again in {say_duration(gap)}", Reason.REACHED_NOBODY)
     turn.save_incident(incident)
-    _forget_old(turn, incident, since)
 
 
 def reached(turn: Turn, row: Page) -> None:
@@ -69,18 +67,16 @@ def owe(turn: Turn, incident: Incident, step: int) -> None:
         incident.owed = (*incident.owed, Owed(step, incident.round, at))
 
 
-def _forget_old(turn: Turn, incident: Incident, since: Instant) -> None:
+def _forget_old(turn: Turn, incident: Incident) -> None:
     """Let go of what reached nobody long ago, or an incident that is left alone for months has a row for each try.
 
-    Nothing is judged otherwise for it: what tells since when nobody was reached stays, and of each person, step and
-    reason the latest.
+    Nothing is judged otherwise for it: of each person, step and reason the latest stays, and a gap is as long after a
+    day as after more.
     """
     rows = [row for row in ledger.rows(turn, incident.number) if row.kind in PAUSED]
     latest = set({(row.kind, row.person, row.step, row.reason): row.id for row in rows}.values())
     for row in rows:
-        lost = row.channel == CONSOLE or not (row.left or row.rang)
-        old = row.finished_at is not None and turn.now - row.finished_at > FORGOTTEN_AFTER
-        if lost and old and row.intended_at != since and row.id not in latest:
+        if row.long_lost(turn.now) and row.id not in latest:
             turn.changes.pages[row.id] = turn.state.forget_page(row.id)
 
 

@@ -61,7 +61,7 @@ async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token:
     if found is None or not _works(found.page, found.incident, faces.now()):
         return await _draw(request, faces, token)
     page, incident, _ = found
-    command = _answer(page, incident)
+    command = _answer(page, incident, faces.now())
     if command is not None:
         try:
             await faces.submit(command)
@@ -111,7 +111,7 @@ def _away(
     )
 
 
-def _answer(page: Page, incident: Incident | None) -> Acknowledge | AnswerDrill | None:
+def _answer(page: Page, incident: Incident | None, now: Instant) -> Acknowledge | AnswerDrill | None:
     """What the button asks for; None when there is nothing left to answer."""
     actor = f"person:{page.person}"
     if incident is None:
@@ -122,7 +122,7 @@ def _answer(page: Page, incident: Incident | None) -> Acknowledge | AnswerDrill 
     waits = incident.state == "triggered" and page.person not in incident.answers
     if waits or helps or theirs:
         # Who comes by an old page and sees that it was opened again since answers what they see.
-        named = 0 if incident.opened_after(page.intended_at) else page.id
+        named = 0 if incident.opened_after(page.intended_at) or page.long_lost(now) else page.id
         return Acknowledge(actor=actor, incident=incident.number, page=named)
     return None
 
