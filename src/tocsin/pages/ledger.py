@@ -191,9 +191,10 @@ class Page(Struct, kw_only=True, omit_defaults=True):
         return self.state == "failed" and self.outcome in RANG
 
     def long_lost(self, now: Instant) -> bool:
-        """Whether no channel took it, or only the console, and that was so long ago that the store alone may know it."""
-        lost = self.overtaken_by or (self.state == "failed" and not self.rang) or self.channel == CONSOLE
-        return bool(lost) and self.finished_at is not None and now - self.finished_at > FORGOTTEN_AFTER
+        """Whether no channel took it, or the console alone, so long ago that only the store may know of it still."""
+        lost = not self.left and not self.rang and (self.state == "failed" or self.overtaken_by > 0)
+        long_ago = self.finished_at is not None and now - self.finished_at > FORGOTTEN_AFTER
+        return long_ago and (lost or self.channel == CONSOLE)
 
     @property
     def on_hold(self) -> bool:
