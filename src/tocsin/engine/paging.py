@@ -59,7 +59,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     if call.skipped:
         _stand_in(turn, incident, call.at_step)
     turn.save_incident(incident)
-    unreached.look(turn, incident)
+    unreached.step_paged(turn, incident)
     return True
 
 

@@ -20,6 +20,13 @@ LATEST: Duration = 10 * MINUTE
 """It begins again after as long as nobody has been reached by then: so soon, doubling, and at last so late."""
 
 
+def step_paged(turn: Turn, incident: Incident) -> None:
+    """A step was paged, or the last resort, with which an escalation is through."""
+    if incident.laps and not incident.step and not incident.round:
+        _forget_old(turn, incident)
+    look(turn, incident)
+
+
 def look(turn: Turn, incident: Incident) -> None:
     """Have an escalation that is through, last resort and all, begin again soon when it reached nobody.
 
@@ -29,7 +36,6 @@ def look(turn: Turn, incident: Incident) -> None:
     through = incident.laps and not incident.step and not incident.round
     if not through or incident.state != "triggered" or incident.answers or not turn.state.counters.paging:
         return
-    _forget_old(turn, incident)
     since = _since(turn, incident)
     if since is None:
         return
