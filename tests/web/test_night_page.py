@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx2
+import msgspec
 import pytest
 from msgspec import structs
 from sqlalchemy.exc import OperationalError
@@ -53,8 +54,9 @@ def test_whoever_takes_a_turn_over_is_named_as_next(site: Site, http: httpx2.Cli
     incident.steps = (Step(("schedule:shop-primary",)),) * (incident.step + 1)
     site.night.put(incident)
     assert "(Ana now) is paged again at 03:33:18" in http.get(PATH).text
-    taken = {"starts_at": NOW - HOUR, "ends_at": NOW + HOUR, "asked_by": "person:ana", "asked_at": NOW - DAY}
-    site.night.put(Override(id=9, kind="override", schedule="shop-primary", person="mei", agreed_at=NOW - DAY, **taken))
+    asked = {"asked_by": "person:ana", "asked_at": NOW - DAY, "agreed_at": NOW - DAY}
+    taken = {"schedule": "shop-primary", "person": "mei", "starts_at": NOW - HOUR, "ends_at": NOW + HOUR}
+    site.night.put(msgspec.convert({"id": 9, "kind": "override", **taken, **asked}, Override))
     assert "(Mei now) is paged again at 03:33:18" in http.get(PATH).text
 
 
