@@ -148,6 +148,9 @@ def test_the_step_said_to_be_next_is_the_first_that_is_for_this_incident_then() 
     one = incident(steps=steps, step=1, next_at=NOW + MINUTE)
     assert reader().fate(one).before == "Mei is paged"
     assert [step.state for step in _steps(reader(), one, [])] == ["later", "later", "next", "later"]
+    said = dict(whys(reader(), one, []))
+    assert said["Ben has not been paged yet"] == "Ben is in step 2, for sev4"
+    assert said["Mei has not been paged yet"] == "Mei is in step 3, due at 03:32:08"
     none = structs.replace(one, steps=steps[:2])
     assert reader().fate(none).before == "Ana is paged", "the last resort"
     assert [step.state for step in _steps(reader(), none, [])] == ["later", "later", "next"]

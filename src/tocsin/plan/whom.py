@@ -158,6 +158,16 @@ def meant(
     return is_meant
 
 
+def next_place(plan: Plan | None, incident: Incident, now: Instant, calendars: Mapping[str, Imported]) -> int:
+    """The place of the step that is paged next for an incident: those that are not for it when it is due are passed
+    over. Behind the last one it is the last resort's.
+    """
+    if plan is None:
+        return incident.step
+    is_meant, steps = meant(plan, incident, max(incident.next_at or 0, now), calendars), incident.steps
+    return next((at for at in range(incident.step, len(steps)) if is_meant(steps[at])), len(steps))
+
+
 def opened(plan: Plan, hours: str, at: Instant, calendars: Mapping[str, Imported]) -> bool | None:
     """Whether named hours are open at an instant; None where there are none of that name."""
     named = plan.hours.get(hours) if hours else None

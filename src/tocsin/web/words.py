@@ -6,7 +6,7 @@ are. Everything here is a function of its arguments; what is returned as ``Marku
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,7 @@ from tocsin.pages.ledger import Page, unreached_since
 from tocsin.pages.profiles import profile
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
-from tocsin.plan.whom import meant
+from tocsin.plan.whom import meant, next_place
 from tocsin.playbooks.run import Run
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -290,7 +290,7 @@ class Reader:
         if self.plan is None or not why or self.plan.people_of(targets, self.now, self.covers):
             return None
         asked = incident.service, incident.steps, incident.step, self.now, self.covers
-        found = self.plan.paged_next(*asked, meant=self._meant(incident))
+        found = self.plan.paged_next(*asked, meant=meant(self.plan, incident, self.now, self.calendars))
         due = replace(found.step, targets=tuple(f"person:{one.key}" for one in found.people))
         names = listed(list(filter(None, [self.step(due), *(self.name(one.key) for one in found.beside)])))
         return why, names, self.plural(due) or (bool(found.beside) and bool(found.people)) or len(found.beside) > 1
@@ -303,15 +303,9 @@ class Reader:
             return ""
         return f"{spelled(len(incident.answers))} of {incident.needed} who are asked for. The others are still paged."
 
-    def _meant(self, incident: Incident) -> Callable[[Step], bool]:
-        """Which steps are for an incident when the next one is due."""
-        at = max(incident.next_at or 0, self.now)
-        return meant(self.plan, incident, at, self.calendars) if self.plan is not None else lambda step: True
-
     def next_place(self, incident: Incident) -> int:
         """The place of the step paged next, behind those that are not for it then; behind the last: the last resort."""
-        is_meant, steps = self._meant(incident), incident.steps
-        return next((at for at in range(incident.step, len(steps)) if is_meant(steps[at])), len(steps))
+        return next_place(self.plan, incident, self.now, self.calendars)
 
     def next_step(self, incident: Incident) -> Step:
         """The step paged next, the last resort after the last one."""
