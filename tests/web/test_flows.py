@@ -133,7 +133,7 @@ def test_an_answer_of_several_says_that_the_others_are_still_paged(site: Site, a
 def test_resolving_while_alerts_fire_takes_a_snooze_of_one_hour_unless_chosen(site: Site, ana: Browserless) -> None:
     ana.get("/incidents/1042")
     assert 'data-firing="1"' in ana.page
-    assert f'<option value="{HOUR}" selected>1 h</option>' in ana.page
+    assert f'<option value="{HOUR}" selected>in 1 h</option>' in ana.page
     ana.send("/incidents/1042/resolve", snooze=str(4 * HOUR))
     assert site.core.asked[-1] == c.Resolve(actor="person:ana", incident=1042, snooze=4 * HOUR)
     assert "It is looked at again" in ana.page
