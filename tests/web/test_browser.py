@@ -201,7 +201,7 @@ def test_acknowledging_resolving_and_noting_work_without_javascript(browser: Bro
     page.get_by_label("Write a note to the timeline").fill("Rolled back.")
     page.get_by_role("button", name="Add the note").click()
     expect(page.locator(".said").first).to_have_text("Rolled back.")
-    page.get_by_label("Alerts still fire").select_option("4 h")
+    page.get_by_label("Alerts still fire").select_option("in 4 h")
     page.get_by_role("button", name="Resolve").click()
     assert [type(one) for one in site.core.asked] == [c.Acknowledge, c.AddNote, c.Resolve]
     expect(page.locator("#chips")).to_contain_text("Resolved")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx2
+import msgspec
 import pytest
 from msgspec import structs
 from sqlalchemy.exc import OperationalError
@@ -15,7 +16,10 @@ from tests.web.test_playbooks import keep
 from tocsin.alerts.alert import Alert
 from tocsin.engine import commands as c
 from tocsin.engine.commands import Result
+from tocsin.escalation.policy import Step
+from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
+from tocsin.oncall.override import Override
 from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
 from tocsin.playbooks.run import Run
@@ -41,6 +45,19 @@ def test_it_says_what_since_when_and_what_happens_if_nobody_answers(http: httpx2
     assert "Ben is paged again at 03:33:18 if nobody answers." in page
     assert page.count("<button") == 1
     assert "<script" not in page
+
+
+def test_whoever_takes_a_turn_over_is_named_as_next(site: Site, http: httpx2.Client) -> None:
+    """Half asleep one reads whether another will be woken: not who gave that night away."""
+    (page,) = (one for one in site.night.bodies(tables.pages, Page) if one.id == 17)
+    (incident,) = (one for one in site.night.bodies(tables.incidents, Incident) if one.number == page.incident)
+    incident.steps = (Step(("schedule:shop-primary",)),) * (incident.step + 1)
+    site.night.put(incident)
+    assert "(Ana now) is paged again at 03:33:18" in http.get(PATH).text
+    asked = {"asked_by": "person:ana", "asked_at": NOW - DAY, "agreed_at": NOW - DAY}
+    taken = {"schedule": "shop-primary", "person": "mei", "starts_at": NOW - HOUR, "ends_at": NOW + HOUR}
+    site.night.put(msgspec.convert({"id": 9, "kind": "override", **taken, **asked}, Override))
+    assert "(Mei now) is paged again at 03:33:18" in http.get(PATH).text
 
 
 def test_it_says_when_the_page_left_and_not_when_it_was_written_down(site: Site, http: httpx2.Client) -> None:

@@ -180,6 +180,10 @@ def test_nobody_but_an_admin_sees_or_changes_how_another_is_reached(site: Site, 
     assert asked(site) == c.StartDrill(actor="person:ana", person="mei")
 
 
+def test_of_who_is_not_in_the_plan_it_is_said_that_nothing_pages_them(ana: Browserless) -> None:
+    assert "<h1>nope is not in the plan: nothing pages them.</h1>" in ana.get("/you?person=nope").text
+
+
 def test_a_form_without_its_token_changes_nothing(site: Site, ana: Browserless) -> None:
     for path in ("/you/contacts", "/you/contacts/2/remove", "/you/rules", "/you/drill", "/incidents/1042/reassign"):
         assert ana.http.post(path, data={"person": "ana"}).status_code == 403

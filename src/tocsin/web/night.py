@@ -203,7 +203,11 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         )
     page, incident, others = found
     zone = zone_of(plan, page.person)
-    reader = Reader(now, zone, plan, person=page.person, paging=faces.settings.paging)
+    covers, paging = await faces.covers(), faces.settings.paging
+    turns, calendars = await faces.turns(covers), await faces.calendars()
+    reader = Reader(
+        now, zone, plan, person=page.person, covers=covers, turns=turns, paging=paging, calendars=calendars
+    )
     if incident is None:
         return _draw_drill(request, reader, page, token, fault, code)
     run = await faces.read(faces.reads.run, incident.told_by) if incident.told_by else None
