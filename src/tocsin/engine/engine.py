@@ -222,8 +222,9 @@ class Engine:
             return kept.result
         result = deciding.decide(turn, decided.command)
         self._settle(turn)
-        if key and (result.ok or not isinstance(decided.command, PullTrigger)):
-            # What a trigger was refused began nothing: sent again later it is asked anew.
+        if key and (result.ok or not (isinstance(decided.command, PullTrigger) or result.code == "taken")):
+            # What a trigger was refused began nothing: sent again later it is asked anew. So is an answer to what
+            # somebody else had: a button is pressed again when nobody has it any more.
             kept = Kept(key=key, at=turn.now, result=result, asked=asked)
             self.state.results[key] = kept
             self.changes.results.append(kept)
