@@ -325,7 +325,7 @@ def test_acknowledging_in_the_list_needs_no_new_page(window: Page, site: Site) -
     expect(window.locator("#i1042")).to_contain_text("You have it since")
     assert window.evaluate("window.same") is True
     assert window.locator("#i1044").bounding_box() == before, "the row below stays under the thumb"
-    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042)]
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, over=False)]
 
 
 def test_the_room_follows_what_happens_elsewhere(window: Page, site: Site) -> None:

@@ -102,10 +102,23 @@ def test_a_filter_that_names_nothing_is_said_and_hides_nothing(ana: Browserless)
     assert "There is no" not in ana.get("/?service=search&severity=sev1").text
 
 
+def test_a_page_from_before_somebody_had_it_takes_nothing_from_them(site: Site, ana: Browserless) -> None:
+    ana.get("/")
+    site.core._do(c.Acknowledge(actor="person:ben", incident=1042))
+    answer = ana.send("/incidents/1042/acknowledge")
+    assert (answer.status_code, site.night.incident(1042).acknowledged_by) == (409, "person:ben")
+    assert "Ben has incident #1042 already." in answer.text
+    ana.get("/incidents/1042")
+    (over,) = re.findall(r'<form class="when-held"[^>]*action="([^"]+)"', ana.page)
+    ana.send(over)
+    assert site.core.asked[-1] == c.Acknowledge(actor="person:ana", incident=1042)
+    assert site.night.incident(1042).acknowledged_by == "person:ana"
+
+
 def test_an_incident_is_acknowledged_from_the_list(site: Site, ana: Browserless) -> None:
     ana.get("/")
     answer = ana.send("/incidents/1042/acknowledge")
-    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042)]
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, over=False)]
     assert answer.url.path == "/"
     assert "You have it since" in answer.text
     assert "You have it. Nobody else is paged while you do." in answer.text

@@ -14,6 +14,7 @@ from tocsin.engine import commands as c
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import HOUR, MINUTE
 from tocsin.pages.contacts import code_of, webhook_secret
+from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
 from tocsin.pages.rules import Reach, Way
 from tocsin.store import tables
@@ -147,7 +148,11 @@ def test_who_is_asked_for_help_says_that_they_come(site: Site) -> None:
     link = "/p/" + make_token(SIGNING_KEY, 20)
     assert "Ben asks for help" in nobody.get(link).text
     nobody.send(link)
-    assert asked(site) == c.Acknowledge(actor="person:mei", incident=1043, page=20)
+    assert asked(site) == c.Acknowledge(actor="person:mei", incident=1043, page=20, over=False)
+    (row,) = (one for one in site.night.bodies(tables.pages, Page) if one.id == 20)
+    row.answered_at = NOW
+    site.night.put(row)
+    assert nobody.http.post(link).status_code == 200, "pressed twice it is the same as once"
 
 
 def test_who_was_asked_for_help_before_it_was_opened_again_comes_to_none_now(site: Site) -> None:
