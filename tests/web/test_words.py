@@ -12,7 +12,9 @@ from tocsin.escalation.policy import Step, When
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, parse_rfc3339
 from tocsin.kernel.reason import EXPLAINED, Reason
+from tocsin.oncall.imported import Busy, Imported
 from tocsin.pages.ledger import Page
+from tocsin.plan import read_plan
 from tocsin.plan.turns import Turns
 from tocsin.playbooks.run import Run
 from tocsin.web.room import _steps
@@ -154,6 +156,25 @@ def test_the_step_said_to_be_next_is_the_first_that_is_for_this_incident_then() 
     none = structs.replace(one, steps=steps[:2])
     assert reader().fate(none).before == "Ana is paged", "the last resort"
     assert [step.state for step in _steps(reader(), none, [])] == ["later", "later", "next"]
+
+
+def test_a_step_for_hours_that_a_holiday_closes_is_not_said_to_be_next() -> None:
+    text = """
+tocsin: 1
+people: {ana: {}, ben: {}}
+last resort: ana
+calendars: {feasts: {ical: "https://c.example/feasts.ics"}}
+hours: {office: {open: [Mon-Sun 00:00-24:00], holidays: [feasts]}}
+escalations: {o: [{page: ana}, {page: ben, when: {hours: office}}]}
+services: {checkout: {escalation: o}}
+"""
+    plan = read_plan({"tocsin.yaml": text.encode()}).plan
+    assert plan is not None and plan.has_holidays
+    one = incident(steps=plan.steps("checkout"), step=1, next_at=NOW + MINUTE)
+    closed = (Busy(NOW - HOUR, NOW + HOUR),)
+    for busy, said in (((), "Ben is paged"), (closed, "Ana is paged")):
+        calendars = {"feasts": Imported(name="feasts", read_at=NOW, busy=busy)}
+        assert Reader(NOW, STOCKHOLM, plan, calendars=calendars).fate(one).before == said
 
 
 def test_whoever_stands_for_a_place_is_called_by_all_of_its_name() -> None:

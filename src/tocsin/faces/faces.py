@@ -192,9 +192,9 @@ class Faces:
         return Turns(msgspec.json.decode(told, type=_Told).rounds if told else {}, able)
 
     async def calendars(self) -> dict[str, Imported]:
-        """What the plan's calendars that are kept elsewhere said last, by name."""
+        """What calendars that are kept elsewhere said last, by name, where any of them closes hours of the plan."""
         plan = await self.plan()
-        if plan is None or not plan.calendars:
+        if plan is None or not plan.has_holidays:
             return {}
         return {one.name: one for one in await self.read(self.reads.calendars)}
 

@@ -228,7 +228,7 @@ def _quiet(incident: Incident) -> bool:
 
 
 def _calendars(reads: Reads, plan: Plan | None) -> dict[str, Imported]:
-    return {one.name: one for one in reads.calendars()} if plan is not None and plan.calendars else {}
+    return {one.name: one for one in reads.calendars()} if plan is not None and plan.has_holidays else {}
 
 
 def _standing(

@@ -338,6 +338,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The steps of its escalations that page one of several."""
         return tuple(step for one in self.escalations.values() for step in one.steps if step.one)
 
+    @cached_property
+    def has_holidays(self) -> bool:
+        """Whether a calendar that is kept elsewhere closes some of its hours."""
+        return any(one.holidays for one in self.hours.values())
+
     def asks(self, service: str, schedule: str) -> bool:
         """Whether a service pages by a schedule, be it for one severity or one customer tier alone."""
         asked = self.service(service)
