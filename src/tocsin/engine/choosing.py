@@ -23,6 +23,8 @@ from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Run
 from tocsin.playbooks.targets import Unbound
 
+LOOKED_AT = 1_000
+"""Of a storm, so many alerts say on what a person has code try: no page waits while all are looked at."""
 MOST_NAMED = 5
 SO_SOON: Final = frozenset({Reason.GUARD_COOLDOWN, Reason.GUARD_AT_MOST})
 """Guards that say no because of what was done."""
@@ -79,7 +81,7 @@ def meant(
 def _by_targets(turn: Turn, incident: Incident, manifest: Manifest) -> dict[Wish, list[int]]:
     """An incident's firing alerts by the targets that a playbook would have for them, though it may answer none."""
     found: dict[Wish, list[int]] = {}
-    for id in turn.members(incident).told:
+    for id in turn.members(incident).told[:LOOKED_AT]:
         wish = wish_of(turn.plan, incident.service, manifest, turn.state.alerts[id].labels)
         if not wish.why:
             found.setdefault(wish, []).append(id)
