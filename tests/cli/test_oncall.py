@@ -145,7 +145,7 @@ def test_where_a_step_or_all_of_them_reach_nobody_the_list_says_so(folder: str) 
     assert [" ".join(line.split()) for line in said if line] == [
         "FROM TO STEP PERSON BY",
         f"{begin} {close} 1 ana office, layer 1",
-        f"{close} {end} 1 nobody whoever is next is asked at once",
+        f"{close} {end} 1 nobody whoever is next is asked at once, the team's lead and the last resort as well",
         f"{close} {end} 2 ana last resort",
     ]
 

@@ -82,7 +82,7 @@ def test_where_the_plan_is_when_nobody_says(folder: Path) -> None:
     assert run("plan", "check", TOCSIN_DATA=str(folder.parent)).code == 0
     missing = run("plan", "check", cwd=folder.parent)
     assert missing.code == 1
-    assert "no plan folder tocsin-data/plan" in missing.err
+    assert "There is no plan folder tocsin-data/plan. Say where the plan is: tocsin plan check FOLDER" in missing.err
 
 
 def test_the_schema_is_json_schema() -> None:

@@ -8,6 +8,7 @@ from tests.engine.test_stories import _ping
 from tests.engine.world import PLAN, START, World, dump
 from tocsin.engine import watching
 from tocsin.engine.commands import (
+    Acknowledge,
     AddContact,
     CreateKey,
     DeclareKeys,
@@ -19,12 +20,17 @@ from tocsin.engine.commands import (
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import PlanChange
 from tocsin.intake.sources import SOURCES
-from tocsin.kernel.instant import MINUTE, SECOND
+from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.pages.contacts import Contact
 from tocsin.pages.rules import Way
 
 NIGHTLY = b"      nightly: {every: 10m, grace: 5m}\n"
 WITHOUT = PLAN.replace(NIGHTLY, b"")
+NO_KEI = (
+    PLAN.replace(b"  kei: {name: Kei, email: kei@shop.example}\n", b"")
+    .replace(b", kei]", b"]")
+    .replace(b"last resort: kei", b"last resort: ben")
+)
 NO_WATCHDOG = PLAN.replace(b"      watchdog: {every: 5m, grace: 1m, alert: 'alertname=\"Watchdog\"'}\n", b"")
 
 
@@ -344,12 +350,30 @@ def with_rules() -> World:
     return world
 
 
+def test_whoever_leaves_somebody_out_reads_what_that_person_has():
+    """Nobody is paged for it while they have it, and they may be gone."""
+    world = World()
+    world.asked(SetUser(actor="user:admin", name="kei", role="responder", person="kei"))
+    for name in ("Down", "Slow"):
+        world.fires(name, job="checkout")
+    for number in (1, 2):
+        world.asked(Acknowledge(actor="person:kei (token ci)", incident=number, hold=3 * HOUR))
+    world.at("1h")
+    left, had = force(world, NO_KEI)
+    assert "kei is not in the plan any more: user kei stays theirs. Back within a week they are as they were" in left
+    said = "kei has incidents #1, #2 and is not in the plan any more: nobody is paged for that in the next 2 h. Give it"
+    assert said in had
+    assert [world.incident(number).state for number in (1, 2)] == ["acknowledged"] * 2, "it is told, and nothing else"
+    alike(world)
+    assert force(world, PLAN) == [] and not any("has incident" in line for line in force(World(), NO_KEI))
+
+
 def test_who_is_left_out_for_a_moment_is_paged_as_before():
     world = with_rules()
     before = {address: (one.id, one.state) for address, one in contacts(world).items()}
     (said,) = [line for line in force(world, NO_BEN) if "ben" in line]
     assert said == (
-        "warning: ben is not in the plan any more: 1 contact methods of their own stay theirs. "
+        "warning: ben is not in the plan any more: 1 contact method of their own stays theirs. "
         "Back within a week they are as they were"
     )
     alike(world)
@@ -439,7 +463,7 @@ def test_a_name_that_comes_back_after_a_week_inherits_no_telephone_and_no_user()
     world = with_rules()
     world.asked(SetUser(name="benedict", role="responder", person="ben"))
     said = [line for line in force(world, NO_BEN) if "ben" in line]
-    assert "1 contact methods of their own and user benedict stay theirs" in said[0]
+    assert "1 contact method of their own and user benedict stay theirs" in said[0]
     world.at("40d")
     said = force(world, HOOKED.replace(b"https://ben.example/hook", b"https://other.example/hook"))
     days = "warning: ben is back in the plan after 40 days, and may be another person by now"

@@ -41,6 +41,29 @@ def test_giving_away_what_was_acknowledged_makes_the_other_answer():
     assert world.pages[-1] == ("0s", "ben", 1)
 
 
+@pytest.mark.parametrize("put_off", [False, True], ids=["acknowledged", "put off"])
+def test_an_answer_that_was_not_meant_to_takes_nothing_from_whoever_has_it(put_off):
+    """Two people press "Acknowledge" in the same minute: whoever comes second reads that somebody has it."""
+    world = down()
+    first = Snooze(actor="person:ana", incident=1, until=world.now + 3 * HOUR) if put_off else None
+    assert world.asked(first or Acknowledge(actor="person:ana", incident=1, over=False)).ok
+    page = world.rows(1)[0].id
+    before = [entry.what for entry in world.timeline]
+    for command in (
+        Acknowledge(actor="person:ben", incident=1, over=False),
+        Acknowledge(actor="person:ben", page=page, over=False),
+    ):
+        second = world.asked(command)
+        said = "Ana put incident #1 off" if put_off else "Ana has incident #1 already"
+        assert (second.ok, second.code, second.message) == (False, "taken", said)
+    assert world.incident(1).acknowledged_by == "person:ana"
+    assert [entry.what for entry in world.timeline] == before
+    assert world.asked(Acknowledge(actor="person:ana (token ci)", incident=1, over=False)).ok, "it is her own"
+    assert world.asked(Acknowledge(actor="person:ben", incident=1)).ok, "who means it takes it over"
+    assert world.incident(1).acknowledged_by == "person:ben"
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
 def test_giving_away_while_silenced_pages_when_the_silence_ends():
     world = down()
     world.silences('alertname="Down"', for_="30m")

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.faces.filled import NOW, Filler, sqlite_url
+from tocsin.escalation.policy import Step, When
 from tocsin.faces.why import Explanation, explain_incident
 from tocsin.kernel.instant import MINUTE, SECOND
 from tocsin.kernel.reason import Reason
+from tocsin.plan import read_plan
 from tocsin.store.reads import Reads, open_engine
 
 
@@ -22,11 +24,22 @@ def filler(request: pytest.FixtureRequest, tmp_path: Path) -> Filler:
 
 
 def _told(filler: Filler, **page: Any) -> Explanation:
-    number = filler.incident(pages=1, next_at=NOW + MINUTE)
+    number = filler.incident(pages=1, next_at=NOW + MINUTE, steps=(Step(("person:ana",)),))
     filler.page(number, intended_at=NOW - 2 * MINUTE, **page)
     found = explain_incident(Reads(open_engine(filler.database)), number, NOW)
     assert found is not None
     return found
+
+
+def test_the_step_paged_next_is_the_first_that_is_for_the_incident_then(filler: Filler) -> None:
+    ana = ("person:ana",)
+    steps = (Step(ana), Step(ana, when=When(severity=("sev4",))), Step(ana))
+    plan = read_plan({"tocsin.yaml": b"tocsin: 1\npeople: {ana: {}}\n"}).plan
+    for number, said in ((1, "Step 3 is paged next"), (2, "The last resort is paged next")):
+        made = filler.incident(pages=0, next_at=NOW + MINUTE, step=1, steps=steps[: 4 - number], severity="sev1")
+        found = explain_incident(Reads(open_engine(filler.database)), made, NOW, plan)
+        assert found is not None
+        assert found.now.text == said
 
 
 def test_a_page_that_left_although_it_was_overtaken_is_said_to_have_been_delivered(filler: Filler) -> None:

@@ -877,6 +877,19 @@ def test_a_slack_app_that_nobody_could_answer_is_refused():
     assert good("channels: {slack: {token: secret:s, app token: secret:a}}").channels["slack"]["app token"]
 
 
+def test_that_an_acknowledgement_in_pagerduty_is_not_heard_is_said_once() -> None:
+    """Whoever pressed the button there believes that they have it."""
+    people = "tocsin: 1\npeople: {ana: {pagerduty: secret:a}, ben: {pagerduty: secret:b}, kei: {email: k@b.example}}\n"
+
+    def found(more: str) -> list[tuple[str, int, int]]:
+        findings = read(tocsin=f"{people}mail: {{server: smtp://m:25, from: t@b.example}}\n{more}").findings
+        return [(one.level, one.line, one.column) for one in findings if "PagerDuty" in one.message]
+
+    assert found("") == [("warning", 2, 10)]
+    assert found("channels: {pagerduty: {server: 'https://events.eu.pagerduty.com'}}\n") == [("warning", 2, 10)]
+    assert found("channels: {pagerduty: {signing secret: secret:s}}\n") == []
+
+
 @pytest.mark.parametrize("number", ["+1234567", "+3460000", "+3460000000000000"])
 def test_a_number_of_no_telephones_length_is_found_before_anybody_is_called_from_it(number: str) -> None:
     said = f"channels: {{twilio: {{account: AC1, token: 'secret:t', from: '{number}'}}}}"

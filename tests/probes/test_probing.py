@@ -61,6 +61,8 @@ class Stage:
         self.overlaps = 0
         self.said: list[tuple[float, str, str]] = []
         self.refuse = False
+        self.kept_after = 0.0
+        """Seconds that the commit of what is said takes."""
         self.events: list[Event] = []
         self._looking: set[str] = set()
         self.prober = Prober(
@@ -99,6 +101,7 @@ class Stage:
             raise ConnectionError("503")
         self.events.append(event)
         self.said.append((self.second(), spec.name, event.state))
+        await asyncio.sleep(self.kept_after)
 
     def states(self, name: str) -> list[str]:
         return [state for _, who, state in self.said if who == name]
@@ -299,6 +302,18 @@ def test_a_probe_taken_out_while_it_fires_ends_its_alert() -> None:
     stage = plays([probe("a")], script)
     assert stage.states("a") == ["firing", "resolved"]
     assert stage.events[-1].title == "The probe a of shop was taken out of the plan"
+
+
+def test_a_probe_taken_out_while_its_alert_is_being_written_down_ends_it_too() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.until(15)
+        stage.ok["a"], stage.kept_after = False, 5.0
+        while stage.states("a") != ["resolved", "firing"]:
+            await asyncio.sleep(1)
+        stage.prober.replace([])
+        await stage.until(120)
+
+    assert plays([probe("a")], script).states("a") == ["resolved", "firing", "resolved"]
 
 
 def test_a_probe_put_back_before_its_end_was_said_keeps_firing() -> None:

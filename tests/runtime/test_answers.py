@@ -238,6 +238,17 @@ async def test_an_answer_is_the_same_command_as_the_mails_button(door: Door) -> 
     assert door.world.incident(1).state == "triggered"
 
 
+async def test_who_answers_after_somebody_else_reads_who_has_it_and_takes_nothing_from_them() -> None:
+    door = Door(PLAN.replace(b"{page: ana, wait: 5m}", b"{page: [ana, ben], wait: 5m}"))
+    door.answers.replace({"email": door.box})
+    door.box.says = Heard(answer=ANA)
+    assert (await door.call()).body == b"You have incident #1."
+    door.box.says = Heard(answer=Answer(page=2, by="ben@shop.example", mark="m2"))
+    assert (await door.call()).body == b"Ana has incident #1 already."
+    assert door.world.incident(1).acknowledged_by == "person:ana"
+    await door.answers.close()
+
+
 async def test_one_of_several_answers_is_noted_and_not_told_as_having_it() -> None:
     door = Door(PLAN.replace(b"{page: ana, wait: 5m}", b"{page: [ana, ben], wait: 5m, until acknowledged by: 2}"))
     door.answers.replace({"email": door.box})

@@ -259,6 +259,20 @@ def test_of_several_who_take_turns_the_message_says_that_one_is_paged() -> None:
     assert told.next_step.startswith("One of Ben, Kei (Kei next) is paged at ")
 
 
+def test_who_is_named_next_is_whom_a_step_pages_that_is_for_this_incident_then() -> None:
+    """Ben's is for SEV4 alone, Kei's for hours that are shut now and open when it is due."""
+    ben, kei = b"{page: ben, when: {severity: sev4}}", b"{page: kei, when: {hours: %s}, wait: 10m}"
+    of = PLAN.replace(b"{page: ben, wait: 10m, repeat: 2}", ben + b"\n    - " + kei)
+    of = of.replace(b"last resort: kei", b"last resort: ben")
+    hours = b"\nhours: {early: {open: [Mon-Sun 03:04-04:00]}, late: {open: [Mon-Sun 04:00-05:00]}}\n"
+    for name, told in ((b"early", "Kei"), (b"late", "Ben")):
+        world = held(World(of % name + hours))
+        message = wanted(world, world.fires("Down", job="checkout").told_pages[-1])
+        assert message.next_step == f"{told} is paged at 03:05:00 if nobody answers"
+        world.at("5m1s")
+        assert [row.person for row in world.told_pages][-1] == told.lower(), "what was said is what came"
+
+
 def test_of_low_urgency_nobody_is_named_who_is_asleep_then() -> None:
     """Two in the afternoon in Madrid: Ben is in Tokyo, where it is night; Kei is awake."""
     plan = PLAN.replace(b"{page: ben, wait: 10m, repeat: 2}", b"{page: [ben, kei], wait: 10m}").replace(

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Table, create_engine, func, insert, select, update
 
+from tocsin.access.actors import called
 from tocsin.access.credentials import Key, Token, User, secret_hash
 from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat
@@ -905,8 +906,11 @@ class FakeCore:
     def _do(self, command: c.AnyCommand) -> c.Result:
         night, now = self.night, self.clock()
         match command:
-            case c.Acknowledge(incident=number, actor=actor):
+            case c.Acknowledge(incident=number, actor=actor, over=over):
                 incident = night.incident(number)
+                if not over and incident.state == "acknowledged" and incident.acknowledged_by != actor:
+                    who = called(incident.acknowledged_by, {"ben": "Ben"})
+                    return c.Result(ok=False, code="taken", message=f"{who} has incident #{number} already")
                 if not incident.open:
                     return c.Result(ok=False, code="conflict", message=f"Incident #{number} is resolved already")
                 incident.state, incident.reason, incident.next_at = "acknowledged", Reason.ACKNOWLEDGED, None

@@ -201,7 +201,7 @@ def test_acknowledging_resolving_and_noting_work_without_javascript(browser: Bro
     page.get_by_label("Write a note to the timeline").fill("Rolled back.")
     page.get_by_role("button", name="Add the note").click()
     expect(page.locator(".said").first).to_have_text("Rolled back.")
-    page.get_by_label("Alerts still fire").select_option("4 h")
+    page.get_by_label("Alerts still fire").select_option("in 4 h")
     page.get_by_role("button", name="Resolve").click()
     assert [type(one) for one in site.core.asked] == [c.Acknowledge, c.AddNote, c.Resolve]
     expect(page.locator("#chips")).to_contain_text("Resolved")
@@ -325,7 +325,7 @@ def test_acknowledging_in_the_list_needs_no_new_page(window: Page, site: Site) -
     expect(window.locator("#i1042")).to_contain_text("You have it since")
     assert window.evaluate("window.same") is True
     assert window.locator("#i1044").bounding_box() == before, "the row below stays under the thumb"
-    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042)]
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, over=False)]
 
 
 def test_the_room_follows_what_happens_elsewhere(window: Page, site: Site) -> None:

@@ -102,10 +102,23 @@ def test_a_filter_that_names_nothing_is_said_and_hides_nothing(ana: Browserless)
     assert "There is no" not in ana.get("/?service=search&severity=sev1").text
 
 
+def test_a_page_from_before_somebody_had_it_takes_nothing_from_them(site: Site, ana: Browserless) -> None:
+    ana.get("/")
+    site.core._do(c.Acknowledge(actor="person:ben", incident=1042))
+    answer = ana.send("/incidents/1042/acknowledge")
+    assert (answer.status_code, site.night.incident(1042).acknowledged_by) == (409, "person:ben")
+    assert "Ben has incident #1042 already." in answer.text
+    ana.get("/incidents/1042")
+    (over,) = re.findall(r'<form class="when-held"[^>]*action="([^"]+)"', ana.page)
+    ana.send(over)
+    assert site.core.asked[-1] == c.Acknowledge(actor="person:ana", incident=1042)
+    assert site.night.incident(1042).acknowledged_by == "person:ana"
+
+
 def test_an_incident_is_acknowledged_from_the_list(site: Site, ana: Browserless) -> None:
     ana.get("/")
     answer = ana.send("/incidents/1042/acknowledge")
-    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042)]
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, over=False)]
     assert answer.url.path == "/"
     assert "You have it since" in answer.text
     assert "You have it. Nobody else is paged while you do." in answer.text
@@ -133,7 +146,7 @@ def test_an_answer_of_several_says_that_the_others_are_still_paged(site: Site, a
 def test_resolving_while_alerts_fire_takes_a_snooze_of_one_hour_unless_chosen(site: Site, ana: Browserless) -> None:
     ana.get("/incidents/1042")
     assert 'data-firing="1"' in ana.page
-    assert f'<option value="{HOUR}" selected>1 h</option>' in ana.page
+    assert f'<option value="{HOUR}" selected>in 1 h</option>' in ana.page
     ana.send("/incidents/1042/resolve", snooze=str(4 * HOUR))
     assert site.core.asked[-1] == c.Resolve(actor="person:ana", incident=1042, snooze=4 * HOUR)
     assert "It is looked at again" in ana.page
@@ -149,8 +162,10 @@ def test_who_resolves_what_a_newcomer_opened_finds_chosen_what_was_said_of_the_o
     incident.snoozed_until = NOW + 9 * HOUR
     site.night.put(incident)
     ana.get("/incidents/1042")
-    assert '<option value="" selected>the time they are put off for already, until' in ana.page
-    assert f'<option value="{HOUR}">1 h</option>' in ana.page
+    (said,) = re.findall(r'<option value="" selected>(at [^<]*, as put off)</option>', ana.page)
+    assert len(said) < 32, "all of it can be read on a telephone"
+    assert "What else fires is looked at again in 1 h." in ana.page
+    assert f'<option value="{HOUR}">in 1 h</option>' in ana.page
     ana.send("/incidents/1042/resolve", snooze="")
     assert site.core.asked[-1] == c.Resolve(actor="person:ana", incident=1042)
 
@@ -230,6 +245,17 @@ def test_the_room_answers_why_somebody_was_paged_or_was_not(ana: Browserless) ->
     assert "because Ben acknowledged before step 2 was due." in ana.page
     ana.get("/incidents/1041")
     assert "Nobody is paged: a silence matches it." in ana.page
+
+
+def test_matchers_that_are_too_long_are_refused_and_none_of_them_is_left_out(site: Site, ana: Browserless) -> None:
+    """One that were cut off would leave a silence of more than was meant."""
+    lines = ['region="eu"', *(f'pod!="web-{number}"' for number in range(500)), 'job="checkout"']
+    ana.get("/silences/new")
+    answer = ana.send("/silences", matchers="\n".join(lines), comment="x", length=str(2 * HOUR))
+    assert (answer.status_code, "at most 5,000 characters" in answer.text) == (400, True)
+    assert lines[-1].replace('"', "&#34;") in answer.text, "what was written is there still"
+    assert site.core.asked == []
+    assert "at most 5,000 characters" in ana.http.get("/silences/new", params={"matchers": "\n".join(lines)}).text
 
 
 def test_a_silence_says_how_many_firing_alerts_it_keeps_quiet_before_it_is_made(site: Site, ana: Browserless) -> None:

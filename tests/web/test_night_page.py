@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx2
+import msgspec
 import pytest
 from msgspec import structs
 from sqlalchemy.exc import OperationalError
@@ -15,7 +16,10 @@ from tests.web.test_playbooks import keep
 from tocsin.alerts.alert import Alert
 from tocsin.engine import commands as c
 from tocsin.engine.commands import Result
+from tocsin.escalation.policy import Step
+from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE
+from tocsin.oncall.override import Override
 from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
 from tocsin.playbooks.run import Run
@@ -43,6 +47,19 @@ def test_it_says_what_since_when_and_what_happens_if_nobody_answers(http: httpx2
     assert "<script" not in page
 
 
+def test_whoever_takes_a_turn_over_is_named_as_next(site: Site, http: httpx2.Client) -> None:
+    """Half asleep one reads whether another will be woken: not who gave that night away."""
+    (page,) = (one for one in site.night.bodies(tables.pages, Page) if one.id == 17)
+    (incident,) = (one for one in site.night.bodies(tables.incidents, Incident) if one.number == page.incident)
+    incident.steps = (Step(("schedule:shop-primary",)),) * (incident.step + 1)
+    site.night.put(incident)
+    assert "(Ana now) is paged again at 03:33:18" in http.get(PATH).text
+    asked = {"asked_by": "person:ana", "asked_at": NOW - DAY, "agreed_at": NOW - DAY}
+    taken = {"schedule": "shop-primary", "person": "mei", "starts_at": NOW - HOUR, "ends_at": NOW + HOUR}
+    site.night.put(msgspec.convert({"id": 9, "kind": "override", **taken, **asked}, Override))
+    assert "(Mei now) is paged again at 03:33:18" in http.get(PATH).text
+
+
 def test_it_says_when_the_page_left_and_not_when_it_was_written_down(site: Site, http: httpx2.Client) -> None:
     """It may have waited long, to go with others or for the method before it."""
     (page,) = (one for one in site.night.bodies(tables.pages, Page) if one.id == 17)
@@ -63,7 +80,7 @@ def test_looking_changes_nothing_and_leaves_no_trace_behind(site: Site, http: ht
 
 def test_one_press_acknowledges_as_the_person_who_was_paged(site: Site, http: httpx2.Client) -> None:
     answer = http.post(PATH)
-    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=17)]
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=17, over=False)]
     assert "You have it" in answer.text
     assert "Nobody else is paged while you have it." in answer.text
     assert "Paging goes on at" in answer.text
@@ -76,8 +93,34 @@ def test_one_that_somebody_else_has_says_so_and_can_be_taken_over(site: Site, ht
     page = http.get(path).text
     assert "Ben has it" in page
     assert "Take it over from Ben" in page
-    http.post(path)
+    (over,) = re.findall(r'action="([^"]+)"', page)
+    http.post(over)
     assert site.core.asked == [c.Acknowledge(actor="person:mei", incident=1043, page=16)]
+
+
+def test_a_press_from_before_somebody_had_it_takes_nothing_from_them(site: Site, http: httpx2.Client) -> None:
+    """The mail lay open with its button while Ben answered."""
+    answer = http.post("/p/" + make_token(SIGNING_KEY, 16))
+    assert answer.status_code == 409
+    assert "Ben has it" in answer.text and "You have it" not in answer.text
+    assert "Take it over from Ben" in answer.text
+    assert site.core.asked == []
+
+
+def test_of_two_presses_at_one_instant_the_second_reads_who_has_it(
+    site: Site, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ben_was_first(command: c.AnyCommand) -> c.Result:
+        assert command == c.Acknowledge(actor="person:ana", incident=1042, page=17, over=False)
+        incident = site.night.incident(1042)
+        incident.state, incident.acknowledged_by, incident.acknowledged_at = "acknowledged", "person:ben", NOW
+        site.night.put(incident)
+        return c.Result(ok=False, code="taken", message="Ben has incident #1042 already")
+
+    monkeypatch.setattr(site.core, "_do", ben_was_first)
+    answer = http.post(PATH)
+    assert answer.status_code == 409
+    assert "Ben has it" in answer.text and "You have it" not in answer.text
 
 
 def test_a_forged_or_cut_link_gets_a_calm_page(site: Site, http: httpx2.Client) -> None:
@@ -163,7 +206,7 @@ def test_a_link_of_several_is_headed_by_the_gravest_and_every_line_says_how_grav
     ]
     assert "Acknowledge all 3" in page
     http.post(path)
-    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=17)]
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=17, over=False)]
     one.state, one.resolved_at, one.resolved_by = "resolved", NOW - 2 * DAY, "code"
     site.night.put(one)
     page = http.get(PATH).text
@@ -185,12 +228,13 @@ def test_what_was_opened_again_since_is_no_part_of_an_old_message(site: Site, ht
     assert "Search is slow" not in page and ">Acknowledge<" in page
     own = "/p/" + make_token(SIGNING_KEY, 901)
     http.post(own)
-    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=17)], "what it told of comes first"
+    told_of = c.Acknowledge(actor="person:ana", incident=1042, page=17, over=False)
+    assert site.core.asked == [told_of], "what it told of comes first"
     one.state, one.resolved_at, one.resolved_by = "resolved", NOW, "code"
     site.night.put(one)
     assert "Search is slow" in http.get(own).text
     http.post(own)
-    assert site.core.asked[-1] == c.Acknowledge(actor="person:ana", incident=2001, page=0)
+    assert site.core.asked[-1] == c.Acknowledge(actor="person:ana", incident=2001, page=0, over=False)
 
 
 def test_it_says_what_code_tried_and_what_it_suggests(site: Site, http: httpx2.Client) -> None:
@@ -231,7 +275,7 @@ def test_of_a_storm_it_shows_the_gravest_and_says_how_many_one_press_answers(sit
     assert "and 592 more" in page
     assert "Acknowledge all 598" in page
     http.post(path)
-    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=3600, page=3600)]
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=3600, page=3600, over=False)]
 
 
 def test_it_says_how_many_fire_and_since_when_they_do(site: Site, http: httpx2.Client) -> None:
@@ -313,7 +357,7 @@ def test_without_a_database_the_button_is_still_there_and_counts(site: Site, htt
     assert site.core.asked == []
     site.core.answer = Result(ok=False, code="unwritten", message="It is in force, but not written down yet")
     answer = http.post(PATH)
-    assert site.core.asked == [c.Acknowledge(page=17)]
+    assert site.core.asked == [c.Acknowledge(page=17, over=False)]
     assert answer.status_code == 202
     assert "You have it" in answer.text
     assert "not written down yet" in answer.text

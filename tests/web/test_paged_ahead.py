@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
+
 from tests.web.conftest import Browserless
 from tests.web.test_oncall import shown
+from tocsin.catalog.people import Team
 from tocsin.kernel.instant import DAY, HOUR, parse_rfc3339
 from tocsin.plan import read_plan
-from tocsin.web.paged_ahead import MOST_TURNS, Wanted, paged_ahead, wanted
+from tocsin.web.paged_ahead import MOST_TURNS, Wanted, paged_ahead, stands_in, wanted
 from tocsin.web.words import Reader
 
 NOW = parse_rfc3339("2026-11-27T16:00:00Z")  # Fri
@@ -53,6 +56,13 @@ def test_ways_are_told_apart_where_there_are_several_or_one_is_asked_for() -> No
 
     assert of("shop", "", "") == [("SEV1", [False, True]), ("SEV2, SEV3 and SEV4", [False, False])]
     assert of("shop", "sev1", "gold") == [("SEV1 of gold customers", [False, True])]
+
+
+def test_who_is_paged_beside_the_next_step_where_one_reaches_nobody() -> None:
+    assert stands_in(PLAN, "desk", READER) == "Kei", "the last resort"
+    team = structs.replace(PLAN.service("desk"), team="day")
+    led = structs.replace(PLAN, services={"desk": team}, teams={"day": Team(key="day", members=("ben",), lead="ana")})
+    assert stands_in(led, "desk", READER) == "Ana and Kei", "its team's lead, too"
 
 
 def test_what_an_address_asks_that_is_not_there_is_not_asked() -> None:

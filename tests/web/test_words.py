@@ -8,11 +8,13 @@ import pytest
 from msgspec import structs
 
 from tests.web.night import NOW, the_plan
-from tocsin.escalation.policy import Step
+from tocsin.escalation.policy import Step, When
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, parse_rfc3339
 from tocsin.kernel.reason import EXPLAINED, Reason
+from tocsin.oncall.imported import Busy, Imported
 from tocsin.pages.ledger import Page
+from tocsin.plan import read_plan
 from tocsin.plan.turns import Turns
 from tocsin.playbooks.run import Run
 from tocsin.web.room import _steps
@@ -140,6 +142,46 @@ def test_a_step_that_reaches_nobody_now_is_said_so_with_who_is_paged_in_its_plac
     steps = (Step(("schedule:gone:next", "schedule:gone:previous")), *the_plan().steps("checkout"))
     fate = reader().fate(incident(steps=steps, next_at=NOW + MINUTE))
     assert fate.before == "Nobody is next on gone or previous on gone now, so Ana is paged"
+
+
+def test_the_step_said_to_be_next_is_the_first_that_is_for_this_incident_then() -> None:
+    ana, ben, mei = (Step((f"person:{one}",)) for one in ("ana", "ben", "mei"))
+    steps = (ana, structs.replace(ben, when=When(severity=("sev4",))), mei)
+    one = incident(steps=steps, step=1, next_at=NOW + MINUTE)
+    assert reader().fate(one).before == "Mei is paged"
+    assert [step.state for step in _steps(reader(), one, [])] == ["later", "later", "next", "later"]
+    said = dict(whys(reader(), one, []))
+    assert said["Ben has not been paged yet"] == "Ben is in step 2, for sev4"
+    assert said["Mei has not been paged yet"] == "Mei is in step 3, due at 03:32:08"
+    none = structs.replace(one, steps=steps[:2])
+    assert reader().fate(none).before == "Ana is paged", "the last resort"
+    assert [step.state for step in _steps(reader(), none, [])] == ["later", "later", "next"]
+
+
+def test_a_step_for_hours_that_a_holiday_closes_is_not_said_to_be_next() -> None:
+    text = """
+tocsin: 1
+people: {ana: {}, ben: {}}
+last resort: ana
+calendars: {feasts: {ical: "https://c.example/feasts.ics"}}
+hours: {office: {open: [Mon-Sun 00:00-24:00], holidays: [feasts]}}
+escalations: {o: [{page: ana}, {page: ben, when: {hours: office}}]}
+services: {checkout: {escalation: o}}
+"""
+    plan = read_plan({"tocsin.yaml": text.encode()}).plan
+    assert plan is not None and plan.has_holidays
+    one = incident(steps=plan.steps("checkout"), step=1, next_at=NOW + MINUTE)
+    closed = (Busy(NOW - HOUR, NOW + HOUR),)
+    for busy, said in (((), "Ben is paged"), (closed, "Ana is paged")):
+        calendars = {"feasts": Imported(name="feasts", read_at=NOW, busy=busy)}
+        assert Reader(NOW, STOCKHOLM, plan, calendars=calendars).fate(one).before == said
+
+
+def test_whoever_stands_for_a_place_is_called_by_all_of_its_name() -> None:
+    plan = the_plan()
+    people = {**plan.people, "pd": structs.replace(plan.people["ben"], key="pd", name="On call in PagerDuty")}
+    told = Reader(NOW, STOCKHOLM, structs.replace(plan, people=people))
+    assert (told.name("pd"), told.name("ana")) == ("On call in PagerDuty", "Ana")
 
 
 def test_a_silenced_incident_says_why_nobody_is_paged_and_until_when() -> None:

@@ -14,6 +14,7 @@ from tocsin.engine import commands as c
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import HOUR, MINUTE
 from tocsin.pages.contacts import code_of, webhook_secret
+from tocsin.pages.ledger import Page
 from tocsin.pages.links import make_token
 from tocsin.pages.rules import Reach, Way
 from tocsin.store import tables
@@ -147,7 +148,11 @@ def test_who_is_asked_for_help_says_that_they_come(site: Site) -> None:
     link = "/p/" + make_token(SIGNING_KEY, 20)
     assert "Ben asks for help" in nobody.get(link).text
     nobody.send(link)
-    assert asked(site) == c.Acknowledge(actor="person:mei", incident=1043, page=20)
+    assert asked(site) == c.Acknowledge(actor="person:mei", incident=1043, page=20, over=False)
+    (row,) = (one for one in site.night.bodies(tables.pages, Page) if one.id == 20)
+    row.answered_at = NOW
+    site.night.put(row)
+    assert nobody.http.post(link).status_code == 200, "pressed twice it is the same as once"
 
 
 def test_who_was_asked_for_help_before_it_was_opened_again_comes_to_none_now(site: Site) -> None:
@@ -173,6 +178,10 @@ def test_nobody_but_an_admin_sees_or_changes_how_another_is_reached(site: Site, 
     assert "A page reaches Mei by email at once.</h1>" in ana.get("/you?person=mei").text
     ana.send("/you/drill")
     assert asked(site) == c.StartDrill(actor="person:ana", person="mei")
+
+
+def test_of_who_is_not_in_the_plan_it_is_said_that_nothing_pages_them(ana: Browserless) -> None:
+    assert "<h1>nope is not in the plan: nothing pages them.</h1>" in ana.get("/you?person=nope").text
 
 
 def test_a_form_without_its_token_changes_nothing(site: Site, ana: Browserless) -> None:

@@ -45,6 +45,8 @@ class Heartbeat(Struct, kw_only=True):
     """Since when the plan leaves it out: it is not judged, but taken up again as it was when the plan has it again."""
     alarms: bool = False
     """Of one that the plan leaves out: whether it fires when the plan has it again, as it did, or failed meanwhile."""
+    rule: str = ""
+    """The rule of the plan that ``due`` is reckoned by; "" in the rows of an older version."""
 
     @property
     def heard_at(self) -> Instant:

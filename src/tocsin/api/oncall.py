@@ -300,8 +300,7 @@ async def _of_service(
         raise _unknown("service", name, list(plan.services) if plan else [])
     if tier is not None and (fault := unknown_tier(plan, tier)):
         raise invalid("tier", fault)
-    calendars = {one.name: one for one in await faces.read(faces.reads.calendars)} if plan.calendars else {}
-    return plan, calendars, await faces.covers(since)
+    return plan, await faces.calendars(), await faces.covers(since)
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> Problem:

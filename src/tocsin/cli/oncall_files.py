@@ -65,7 +65,7 @@ def _files(plan: Path) -> Mapping[str, bytes]:
     try:
         return plan_files(plan)
     except PlanFolderError as error:
-        raise Refused(f"{error}.") from None
+        raise Refused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
 
 
 def _read(files: Mapping[str, bytes]) -> Reading:

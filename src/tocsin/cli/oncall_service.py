@@ -127,7 +127,9 @@ def _by(one: dict[str, Any]) -> str:
     """Why they are paged then, and what follows where nobody is."""
     if one["person"]:
         return str(one["by"] or "named in the plan")
-    return "so nobody is paged" if one["last_resort"] else "whoever is next is asked at once"
+    if one["last_resort"]:
+        return "so nobody is paged"
+    return "whoever is next is asked at once, the team's lead and the last resort as well"
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

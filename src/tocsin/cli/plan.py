@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tocsin.notation.findings import Finding
     from tocsin.plan.model import Plan
 
+WHERE = "Say where the plan is: tocsin plan check FOLDER, or TOCSIN_PLAN."
 LEVEL_WEIGHTS = {"error": "ring", "warning": "held", "notice": "mute"}
 
 
@@ -63,7 +64,8 @@ def check(folder: Path | None, strict: bool, as_json: bool) -> int:
     try:
         files = plan_files(place)
     except PlanFolderError as error:
-        raise Refused(_sentence(str(error))) from None
+        said = folder is not None or "TOCSIN_PLAN" in os.environ
+        raise Refused(_sentence(str(error)) + ("" if said else f" {WHERE}")) from None
     reading = read_plan(files, SystemClock().now())
     unconfined = unconfinable(reading.plan, files) if reading.plan is not None else []
     clientless = without_clients(reading.plan) if reading.plan is not None else []

@@ -6,6 +6,7 @@ from tocsin.alerts.alert import Alert
 from tocsin.alerts.heartbeats import Heartbeat, beaten
 from tocsin.engine import ending
 from tocsin.engine.turn import Turn
+from tocsin.intake.event import Beat
 from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.instant import Instant
 from tocsin.kernel.matcher import all_match
@@ -63,12 +64,13 @@ def take_beat(
     return meaning
 
 
-def heard_meanwhile(turn: Turn, place: tuple[str, str], kind: str) -> None:
+def heard_meanwhile(turn: Turn, place: tuple[str, str], beat: Beat) -> None:
     """A sign of life of what the plan leaves out: it counts when the plan has it again."""
-    heart = turn.state.heartbeats.get(place)
+    heart, kind = turn.state.heartbeats.get(place), beat.kind
     if heart is None or heart.left_at is None or kind == "start":
         return
     heart.last, heart.started, heart.state = turn.now, None, "failed" if kind == "fail" else "up"
+    heart.exit_code, heart.body = beat.exit_code, beat.body
     heart.beats += 1
     heart.alarms = kind == "fail"
     turn.changes.heartbeats[place] = heart

@@ -27,11 +27,13 @@ class Acknowledge(Command, frozen=True, kw_only=True, tag="acknowledge"):
 
     ``page``: the ledger row whose link was used, or 0. ``hold``: how long, None as the service says. Without
     ``incident`` it is the page's, and without an ``actor`` whoever was paged: when nothing else can be looked up.
+    ``over``: also from somebody who has it by then; else it stays theirs, and this is refused as ``taken``.
     """
 
     incident: int = 0
     page: int = 0
     hold: Duration | None = None
+    over: bool = True
 
 
 class Resolve(Command, frozen=True, kw_only=True, tag="resolve"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.access.actors import person_of
+from tocsin.access.actors import called, person_of, same
 from tocsin.engine import (
     admitting,
     asking,
@@ -217,9 +217,13 @@ def _acknowledge(turn: Turn, command: c.Acknowledge) -> c.Result:
     if not any(one.open for one in asked):
         since = "was opened again since that page" if incident.open else "is resolved already"
         return refuse("conflict", f"Incident #{incident.number} {since}")
+    first, *_ = asked
+    if not command.over and first.state == "acknowledged" and not same(first.acknowledged_by, actor):
+        had = f"has incident #{first.number} already"
+        had = f"put incident #{first.number} off" if first.reason is Reason.PUT_OFF else had
+        return refuse("taken", f"{called(first.acknowledged_by, turn.plan.names)} {had}")
     if page is not None:
         ledger.answered(turn, page)
-    first, *_ = asked
     reason, *_ = [settling.answer(turn, one, actor, command.hold) for one in asked]
     said = first.noted if reason is Reason.ANSWERED else ""
     return c.Result(ok=True, reason=reason, id=str(first.number), message=said)

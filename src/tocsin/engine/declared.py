@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from tocsin.access.actors import person_of
 from tocsin.catalog.people import Person
 from tocsin.engine import contacting, methods, paging
 from tocsin.engine.state import LEFT_OUT_KEPT
 from tocsin.engine.turn import Turn
-from tocsin.kernel.instant import DAY, Instant
+from tocsin.kernel.instant import DAY, SECOND, Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.pages.contacts import Contact
+
+MOST_NAMED = 5
+"""So many incidents are named that somebody has who is not in the plan any more."""
 
 
 def plan_changed(turn: Turn) -> list[str]:
@@ -80,10 +84,31 @@ def _gone(turn: Turn, name: str) -> list[str]:
     theirs = turn.state.contacts_by(name)
     for contact in [one for one in theirs if one.declared and one.left_at is None]:
         _leave_out(turn, contact)
-    what = [f"{len(own)} contact methods of their own"] if (own := [one for one in theirs if not one.declared]) else []
-    what += [f"user {user}" for user in _users(turn, name)]
-    kept = f": {' and '.join(what)} stay theirs" if what else ""
-    return [f"warning: {name} is not in the plan any more{kept}. Back within a week they are as they were"]
+    own, users = sum(not one.declared for one in theirs), _users(turn, name)
+    what = [f"{own} contact method{'s' if own > 1 else ''} of their own"] if own else []
+    what += [f"user {user}" for user in users]
+    kept = f": {' and '.join(what)} stay{'s' if own + len(users) == 1 else ''} theirs" if what else ""
+    said = [f"warning: {name} is not in the plan any more{kept}. Back within a week they are as they were"]
+    return said + _had(turn, name)
+
+
+def _had(turn: Turn, name: str) -> list[str]:
+    """Which incidents somebody has who is not in the plan any more: they may be gone, and nobody is paged for these."""
+    had = [
+        one
+        for one in turn.state.incidents.values()
+        if one.state == "acknowledged" and person_of(one.acknowledged_by) == name and one.acknowledged_until is not None
+    ]
+    if not had:
+        return []
+    what = f"incident{'s' if len(had) > 1 else ''} {', '.join(f'#{one.number}' for one in had[:MOST_NAMED])}"
+    more = f" and {len(had) - MOST_NAMED} more" if len(had) > MOST_NAMED else ""
+    holds = max(one.acknowledged_until or 0 for one in had) - turn.now
+    said = (
+        f"warning: {name} has {what}{more} and is not in the plan any more: nobody is paged for that in the next "
+        f"{say_duration(-(-holds // SECOND) * SECOND)}. Give it to somebody"
+    )
+    return [said]
 
 
 def _back(turn: Turn, person: Person, since: Instant) -> list[str]:

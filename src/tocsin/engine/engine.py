@@ -222,8 +222,9 @@ class Engine:
             return kept.result
         result = deciding.decide(turn, decided.command)
         self._settle(turn)
-        if key and (result.ok or not isinstance(decided.command, PullTrigger)):
-            # What a trigger was refused began nothing: sent again later it is asked anew.
+        if key and (result.ok or not (isinstance(decided.command, PullTrigger) or result.code == "taken")):
+            # What a trigger was refused began nothing: sent again later it is asked anew. So is an answer to what
+            # somebody else had: a button is pressed again when nobody has it any more.
             kept = Kept(key=key, at=turn.now, result=result, asked=asked)
             self.state.results[key] = kept
             self.changes.results.append(kept)
@@ -259,7 +260,6 @@ class Engine:
         playbooks are trusted less for it.
         """
         assert plan is not None, "a plan change comes with its plan"
-        before = self.plan
         self.plan = turn.plan = plan
         older.complete(turn)  # a start puts a plan in force first, and that asks what pages wait for
         begins = change.paging and not self.state.counters.paging
@@ -271,7 +271,7 @@ class Engine:
         if change.version != self.state.counters.since_written:  # each start puts the same one in force again
             self.state.counters.since_written = change.version
             self.changes.in_force[turn.now] = change.version
-        left = watching.plan_changed(turn, before)
+        left = watching.plan_changed(turn)
         theirs = declared.plan_changed(turn)
         methods.set_up_anew(turn)
         fell = starting.plan_changed(turn)

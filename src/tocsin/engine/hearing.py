@@ -392,9 +392,10 @@ def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
     spec = next((s for s in turn.plan.heartbeats if s.service == origin and (s.name == name or not name)), None)
     if spec is None:
         turn.count("events", Reason.UNKNOWN_KEY)
-        heard_meanwhile(turn, (origin, name), beat.kind)
+        heard_meanwhile(turn, (origin, name), beat)
         title = f"A heartbeat came for {origin} that the plan does not define"
-        own_event(turn, origin, f"heartbeat:{origin}/{name}", title, "warning", {"heartbeat": name})
+        # Another trouble than its absence: by that it is not known, and is not taken for it.
+        own_event(turn, origin, f"unknown heartbeat:{origin}/{name}", title, "warning", {"heartbeat": name})
         return
     if take_beat(turn, spec, beat.kind, turn.now, beat.exit_code, beat.body) is Reason.HEARTBEAT_FAILED:
         heartbeat_failed(turn, spec, beat.exit_code, beat.body)

@@ -21,9 +21,9 @@ def left_on(turn: Turn, run: Run) -> list[Run]:
     """The runs that left what this one would change in the midst of a change, the newest first."""
     if not turn.state.in_midst:
         return []
-    locks = frozenset(turn.plan.bindings.alike(run.holds))
-    found = {one.number: one for lock in locks for one in _on(turn, lock) if one.in_midst}
-    return [found[number] for number in sorted(found, reverse=True)]
+    locks = frozenset(turn.plan.bindings.alike(run.holds))  # few are left so, and many may have run there
+    newest = (turn.state.runs[number] for number in sorted(turn.state.in_midst, reverse=True))
+    return [one for one in newest if not locks.isdisjoint(one.holds)]
 
 
 def counted(turn: Turn) -> dict[str, int]:
@@ -56,12 +56,6 @@ def _while_open(turn: Turn, numbers: Iterable[int]) -> Iterator[Run]:
         incident = incident_of(turn, run)
         if not run.incident or (incident is not None and incident.open):
             yield run
-
-
-def _on(turn: Turn, lock: str) -> Iterator[Run]:
-    """The runs that held a lock, also one of a playbook without targets, that began last first."""
-    _, apart, playbook = lock.partition("//")
-    return turn.state.remembered.own_on(playbook, lock) if apart else turn.state.remembered.on(lock)
 
 
 def said(run: Run) -> str:

@@ -55,8 +55,9 @@ def settle(turn: Turn, incident: Incident) -> None:
     if not members.firing:
         _clear(turn, incident)
         return
+    incident.ends_for = None
     if incident.clear_at is not None:
-        incident.clear_at = incident.ends_for = None
+        incident.clear_at = None
         turn.enter(incident.number, "Fires again before it was resolved", Reason.FIRING_AGAIN)
     if not members.loud:
         pause(turn, incident, Reason.SILENCED, quiet_until(turn, members))
@@ -205,9 +206,11 @@ def _settle_snooze(turn: Turn, incident: Incident) -> None:
         return
     if incident.snoozed.among(turn.members(incident).firing):
         incident.snoozed.over_at = None
+    elif incident.snoozed.over_at is not None:
+        return  # it has its time; also what the plan left out, whatever its source asks
     elif incident.quiet == 0:
         snooze_over(turn, incident)
-    elif incident.snoozed.over_at is None:
+    else:
         incident.snoozed.over_at = turn.now + incident.quiet
 
 

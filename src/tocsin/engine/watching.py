@@ -14,8 +14,8 @@ from tocsin.engine import beating, deafness, ending, placing, settling, ticking,
 from tocsin.engine.state import LEFT_OUT_KEPT
 from tocsin.engine.turn import Turn
 from tocsin.intake.specs import HeartbeatSpec
+from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
-from tocsin.plan.model import Plan
 
 MOST_KEPT = 1_000
 """Of so many heartbeats that the plan leaves out what was heard is kept at most, of those that left last."""
@@ -26,10 +26,9 @@ Place = tuple[str, str]
 """The service of a heartbeat, and its name."""
 
 
-def plan_changed(turn: Turn, before: Plan) -> list[str]:
+def plan_changed(turn: Turn) -> list[str]:
     """Have the heartbeats be those of the plan in force. Says which of those that were heard it leaves out."""
     hearts, now = turn.state.heartbeats, turn.now
-    were = {(spec.service, spec.name): spec for spec in before.heartbeats}
     specs = {(spec.service, spec.name): spec for spec in turn.plan.heartbeats}
     left = []
     for place in [one for one, heart in hearts.items() if one not in specs and heart.left_at is None]:
@@ -43,15 +42,17 @@ def plan_changed(turn: Turn, before: Plan) -> list[str]:
     anew = False
     for place, spec in specs.items():
         heart = hearts.get(place)
-        anew |= bool(spec.alert) and (heart is None or heart.left_at is not None or were.get(place) != spec)
+        other = heart is not None and heart.rule not in ("", spec.rule)  # a start knows no plan before this one
+        anew |= bool(spec.alert) and (heart is None or heart.left_at is not None or other)
         if heart is None:
             heart = hearts[place] = Heartbeat(service=spec.service, name=spec.name)
             turn.changes.dropped_heartbeats.discard(place)
         elif heart.left_at is not None:
             _take_up(turn, spec, heart)
-        elif were.get(place) != spec and heart.last is not None and heart.state in ("up", "started"):
-            heart.due = max(next_due(spec, heart.last), now)
-        unheard.declared(turn, spec, heart, anew=were.get(place) not in (None, spec))
+        elif other and heart.state not in ("new", "late"):
+            heart.due = max(_next(turn, spec, heart), now)
+        unheard.declared(turn, spec, heart, anew=other)
+        heart.rule = spec.rule
         _keep(turn, heart)
     _place_again(turn, anew=anew)
     return left
@@ -87,15 +88,21 @@ def _take_up(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
     one after that is waited for.
     """
     left, heart.left_at = heart.left_at or 0, None
+    heart.rule = spec.rule
     if heart.state == "late":
         return
-    since = heart.last if heart.last is not None else heart.heard_at  # a start moves nothing but the very first time
-    due = next_due(spec, since) + deafness.missed(turn, since)
+    due = _next(turn, spec, heart)
     expected = due - spec.grace
     # One that was late already, but within its grace, may come then: but not that likely in a moment, and a job that
     # died would be found out a whole period later.
     refused = left <= expected <= turn.now or (expected < left <= due and turn.now - left > settling.LEAVES_AFTER)
     heart.due = next_due(spec, turn.now) if refused else max(due, turn.now)
+
+
+def _next(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> Instant:
+    """When the sign of life after the last one is late, with what it is given for time in which none could be heard."""
+    since = heart.last if heart.last is not None else heart.heard_at  # a start moves nothing but the very first time
+    return next_due(spec, since) + deafness.missed(turn, since)
 
 
 def _alarm(turn: Turn, spec: HeartbeatSpec) -> None:
@@ -184,6 +191,8 @@ def _end_the_unwatched(turn: Turn) -> Iterator[str]:
             continue
         ending.resolve(turn, alert, Reason.LEFT_THE_PLAN)
         incident = turn.state.incidents.get(alert.incident)
+        if incident is not None and incident.snoozed is not None and incident.snoozed.has(alert.id):
+            incident.snoozed.over_at = turn.now + settling.LEAVES_AFTER
         if incident is None or not incident.open:
             continue
         called = f"The {'heartbeat' if missing else 'probe'} {alert.key.removeprefix('heartbeat:')}"

@@ -23,6 +23,7 @@ from tocsin.faces.live import Live
 from tocsin.faces.passwords import Guesses
 from tocsin.faces.problem import Problem, not_found, refused, unavailable
 from tocsin.kernel.instant import Instant
+from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import covers_by_schedule
 from tocsin.oncall.schedule import LONGEST_TURN
 from tocsin.plan.model import Covers, Plan
@@ -189,6 +190,13 @@ class Faces:
         able = frozenset(one.person for one in known if one.trusted and one.channel in plan.reaches)
         told = await self.read(self.reads.meta, "counters")
         return Turns(msgspec.json.decode(told, type=_Told).rounds if told else {}, able)
+
+    async def calendars(self) -> dict[str, Imported]:
+        """What calendars that are kept elsewhere said last, by name, where any of them closes hours of the plan."""
+        plan = await self.plan()
+        if plan is None or not plan.has_holidays:
+            return {}
+        return {one.name: one for one in await self.read(self.reads.calendars)}
 
     async def covers(self, since: Instant | None = None, schedule: str = "", plan: Plan | None = None) -> Covers:
         """The overrides that count from an instant on (without it: now), by schedule of a plan (without it: in force).

@@ -15,8 +15,10 @@ from tocsin.engine.state import Counters
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
+from tocsin.oncall.imported import Imported
 from tocsin.pages.ledger import Page, unreached_since
 from tocsin.plan.model import Plan
+from tocsin.plan.whom import next_place
 from tocsin.silences.silence import Silence
 from tocsin.store.reads import MOST, Reads
 
@@ -53,7 +55,7 @@ def explain_incident(reads: Reads, number: int, now: Instant, plan: Plan | None 
     if incident is None:
         return None
     entries, pages = _timeline(reads, number), _pages(reads, number)
-    standing = _standing(incident, pages, now, _paging(reads), plan)
+    standing = _standing(incident, pages, now, _paging(reads), plan, _calendars(reads, plan))
     return Explanation(
         of="incident",
         id=number,
@@ -117,7 +119,7 @@ def explain_alert(reads: Reads, number: int, now: Instant, plan: Plan | None = N
         paged=paged,
         quiet=not alert.firing or bool(alert.silences) or incident is None or _quiet(incident),
         sentences=_in_order(told),
-        now=_alert_standing(alert, silences, incident, pages, now, _paging(reads), plan),
+        now=_alert_standing(alert, silences, incident, pages, now, _paging(reads), plan, _calendars(reads, plan)),
     )
 
 
@@ -225,7 +227,18 @@ def _quiet(incident: Incident) -> bool:
     )
 
 
-def _standing(incident: Incident, pages: list[Page], now: Instant, paging: bool, plan: Plan | None) -> Sentence:
+def _calendars(reads: Reads, plan: Plan | None) -> dict[str, Imported]:
+    return {one.name: one for one in reads.calendars()} if plan is not None and plan.has_holidays else {}
+
+
+def _standing(
+    incident: Incident,
+    pages: list[Page],
+    now: Instant,
+    paging: bool,
+    plan: Plan | None,
+    calendars: Mapping[str, Imported],
+) -> Sentence:
     """How an incident stands, whatever was said before."""
     names = plan.names if plan is not None else None
     if not incident.open:
@@ -253,7 +266,7 @@ def _standing(incident: Incident, pages: list[Page], now: Instant, paging: bool,
             until=incident.clear_at,
         )
     if incident.next_at is not None:
-        return _escalating(incident, pages, paging)
+        return _escalating(incident, pages, paging, next_place(plan, incident, now, calendars))
     return Sentence(at=incident.updated_at, text="It is open", reason=incident.reason)
 
 
@@ -279,9 +292,9 @@ def _resolved(incident: Incident, now: Instant, names: Mapping[str, str] | None)
     return Sentence(at=at, text=said, reason=Reason.SNOOZED, until=incident.snoozed_until, actor=by)
 
 
-def _escalating(incident: Incident, pages: list[Page], paging: bool) -> Sentence:
-    """How one stands whose next step has its time."""
-    at, step = incident.updated_at, step_called(incident.step, len(incident.steps))
+def _escalating(incident: Incident, pages: list[Page], paging: bool, place: int) -> Sentence:
+    """How one stands whose next step has its time. ``place``: which one that is."""
+    at, step = incident.updated_at, step_called(place, len(incident.steps))
     unreached = unreached_since(pages)
     if not paging:
         text, reason = f"Nobody is paged; {step} would be next", Reason.PAGING_OFF
@@ -289,10 +302,10 @@ def _escalating(incident: Incident, pages: list[Page], paging: bool) -> Sentence
         at = unreached or at
         text, reason = "Nobody was reached; paging begins again from the first step", Reason.REACHED_NOBODY
     elif incident.waits is not None:
-        text, reason = f"Nobody is paged at the moment; step {incident.step + 1} is next", incident.waits
+        text, reason = f"Nobody is paged at the moment; {step} is next", incident.waits
     elif unreached is not None:
         at = unreached
-        text = f"Nobody could be reached yet; step {incident.step + 1} is paged next unless somebody answers"
+        text = f"Nobody could be reached yet; {step} is paged next unless somebody answers"
         reason = Reason.RETRYING if any(page.refused for page in pages) else Reason.FAILED
     elif incident.pages:
         text, reason = f"{_upper(step)} is paged next unless somebody answers", Reason.WAITING_FOR_ANSWER
@@ -310,6 +323,7 @@ def _alert_standing(
     now: Instant,
     paging: bool,
     plan: Plan | None,
+    calendars: Mapping[str, Imported],
 ) -> Sentence:
     if not alert.firing:
         return Sentence(at=alert.resolved_at or alert.last_seen, text="It does not fire any more", reason=alert.reason)
@@ -319,7 +333,7 @@ def _alert_standing(
             at=alert.last_seen, text="It is silenced; nobody is paged for it", reason=Reason.SILENCED, until=ends
         )
     if incident is not None:
-        stands = _standing(incident, pages, now, paging, plan)
+        stands = _standing(incident, pages, now, paging, plan, calendars)
         told = stands.text
         if incident.state != "acknowledged":  # that begins with a name
             told = told[0].lower() + told[1:]

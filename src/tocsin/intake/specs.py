@@ -54,6 +54,11 @@ class HeartbeatSpec(Struct, frozen=True, kw_only=True):
     title: str = ""
     alert: tuple[Matcher, ...] = ()
 
+    @property
+    def rule(self) -> str:
+        """When it must come, and what counts as it: one text for the same, whatever its absence means."""
+        return " ".join(map(str, (self.every, self.cron, self.timezone, self.grace, *self.alert)))
+
 
 class KeySpec(Struct, frozen=True, kw_only=True):
     """A key that the plan declares by reference: ``secret`` is ``secret:NAME``, never the key itself."""

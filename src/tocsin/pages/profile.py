@@ -124,6 +124,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     from 20, a chat from 40, mail 90.
     ``follows``: it is told when somebody has an incident that it paged for, or when that is over.
     ``apart``: it keeps an incident for each of ours, so pages are never bundled.
+    ``hears_by``: what is set up for it beside, or what people answer there is not heard.
     ``rings``: one call at a time to a number, and one that nobody takes is made again.
     ``real``: whoever is paged by it counts as reached.
     """
@@ -139,6 +140,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     directness: int = USUALLY
     wording: Wording | None = None
     loopback: Loopback | None = None
+    hears_by: str = ""
     follows: bool = False
     apart: bool = False
     rings: bool = False

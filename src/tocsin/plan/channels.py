@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 from tocsin.notation.decoder import Field, Record, RecordOf
 from tocsin.notation.findings import Findings
+from tocsin.notation.positions import Position
 from tocsin.notation.words import EMAIL, SECRET, TEXT
 from tocsin.pages.pace import Pace
 from tocsin.pages.profile import Paced
@@ -83,7 +85,13 @@ def read_mail(said: Mail | None) -> model.Mail | None:
     return model.Mail(said.server or "", said.sender or "", said.user or "", said.password or "")
 
 
-def warn_of_mail(said: Mail | None, findings: Findings) -> None:
+def warn_of_channels(plan: model.Plan, mail: Mail | None, places: Mapping[str, Position], findings: Findings) -> None:
+    """Say what will surprise of the ways a plan sets up. ``places``: where each of its people stands."""
+    _warn_of_mail(mail, findings)
+    _warn_of_unheard(plan, places, findings)
+
+
+def _warn_of_mail(said: Mail | None, findings: Findings) -> None:
     """Say when the password of the mail server can be read by whoever carries it."""
     server = (said.server or "") if said is not None and said.password else ""
     if said is None or not server.startswith("smtp:"):
@@ -91,6 +99,17 @@ def warn_of_mail(said: Mail | None, findings: Findings) -> None:
     if urlsplit(server).hostname not in ("localhost", "127.0.0.1", "::1"):
         hint = "write smtp+starttls:// or smtps://"
         findings.warning(said.where("server"), "the mail password travels unencrypted with smtp://", hint)
+
+
+def _warn_of_unheard(plan: model.Plan, places: Mapping[str, Position], findings: Findings) -> None:
+    """Say of each channel that pages somebody once when what people answer there is not heard."""
+    ways = {way: person.key for person in reversed(plan.people.values()) for way, _ in person.declared()}
+    for name, one in profiles().items():
+        key = one.set_up.key if one.set_up is not None else ""
+        if name in ways and one.hears_by and one.hears_by not in plan.channels.get(key, {}):
+            message = f"who acknowledges in {one.called} is escalated over all the same: Tocsin does not hear of it"
+            hint = f"set its webhook up and add channels: {{{key}: {{{one.hears_by}: secret:NAME}}}}"
+            findings.warning(places[ways[name]], message, hint)
 
 
 def read_channels(said: Channels | None, findings: Findings) -> dict[str, dict[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -252,17 +252,26 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         return (*((f"person:{team.lead}",) if team and team.lead else ()), *self.last_resort)
 
     def paged_next(
-        self, service: str, steps: tuple[Step, ...], step: int, at: Instant, covers: Covers, since: Paged = _NOT_PAGED
+        self,
+        service: str,
+        steps: tuple[Step, ...],
+        step: int,
+        at: Instant,
+        covers: Covers,
+        since: Paged = _NOT_PAGED,
+        meant: Callable[[Step], bool] = lambda step: True,
     ) -> PagedNext:
         """Who is paged when a step is due at an instant, the last resort after the last one.
 
-        Behind one that reaches nobody it is whoever the first after it reaches, and those who stand in.
+        One that is not ``meant`` then is passed over. Behind one that reaches nobody it is whoever the first after it
+        reaches, and those who stand in.
         """
-        places = range(step, len(steps))
-        place = next((one for one in places if self.people_of(steps[one].targets, at, covers, since)), len(steps))
-        due = steps[place] if place < len(steps) else Step(self.last_resort)
+        places = [one for one in steps[step:] if meant(one)]
+        due = next((one for one in places if self.people_of(one.targets, at, covers, since)), None)
+        fell = bool(places) and due is not places[0]
+        due = due or Step(self.last_resort)
         people = self.people_of(due.targets, at, covers, since)
-        beside = self.people_of(self.stand_ins(service), at, covers) if place > step else ()
+        beside = self.people_of(self.stand_ins(service), at, covers) if fell else ()
         return PagedNext(due, people, tuple(one for one in beside if due.one or one not in people))
 
     def reached_by(
@@ -328,6 +337,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
     def takes_turns(self) -> tuple[Step, ...]:
         """The steps of its escalations that page one of several."""
         return tuple(step for one in self.escalations.values() for step in one.steps if step.one)
+
+    @cached_property
+    def has_holidays(self) -> bool:
+        """Whether a calendar that is kept elsewhere closes some of its hours."""
+        return any(one.holidays for one in self.hours.values())
 
     def asks(self, service: str, schedule: str) -> bool:
         """Whether a service pages by a schedule, be it for one severity or one customer tier alone."""

@@ -21,7 +21,7 @@ from tocsin.pages.templates import Words
 from tocsin.plan import schema as written
 from tocsin.plan.answering import Answering
 from tocsin.plan.calendars import read_calendars
-from tocsin.plan.channels import Channels, read_channels, read_mail, read_messages, read_paces, warn_of_mail
+from tocsin.plan.channels import Channels, read_channels, read_mail, read_messages, read_paces, warn_of_channels
 from tocsin.plan.channels import Mail as WrittenMail
 from tocsin.plan.circles import refuse_circles
 from tocsin.plan.hours import read_condition, read_hours
@@ -127,7 +127,7 @@ class _Assembly:
         for _, _, service in self._written_services():
             warn_of_heartbeats(service, self._findings)
         self._warn_of_people(plan)
-        warn_of_mail(self._mail(), self._findings)
+        warn_of_channels(plan, self._mail(), self._people_names.places, self._findings)
         said = self._once("synthetic page")
         if said is not None and said.synthetic_page is not None:
             note_loops(said.synthetic_page, plan, self._findings)

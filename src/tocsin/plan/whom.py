@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from tocsin.escalation.policy import Step, When
+from tocsin.incidents.incident import Incident
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.hours import is_open
@@ -143,6 +144,28 @@ def asked(plan: Plan, one: Alike, at: Instant, covers: Covers, turns: Turns = NO
 def holds(when: When, severity: str, tier: str, is_it: bool | None) -> bool:
     """Whether what a step asks for holds; labels, which only an incident has, are not asked. ``is_it``: ``opened``."""
     return replace(when, match=()).met(severity, tier, {}, is_it)
+
+
+def meant(
+    plan: Plan, incident: Incident, at: Instant, calendars: Mapping[str, Imported]
+) -> Callable[[Step], bool]:
+    """Whether what a step asks for holds for an incident as it is now, at an instant: else it is passed over then."""
+
+    def is_meant(step: Step) -> bool:
+        is_it = opened(plan, step.when.hours, at, calendars)
+        return step.when.met(incident.severity, incident.customer_tier, incident.labels, is_it)
+
+    return is_meant
+
+
+def next_place(plan: Plan | None, incident: Incident, now: Instant, calendars: Mapping[str, Imported]) -> int:
+    """The place of the step that is paged next for an incident: those that are not for it when it is due are passed
+    over. Behind the last one it is the last resort's.
+    """
+    if plan is None:
+        return incident.step
+    is_meant, steps = meant(plan, incident, max(incident.next_at or 0, now), calendars), incident.steps
+    return next((at for at in range(incident.step, len(steps)) if is_meant(steps[at])), len(steps))
 
 
 def opened(plan: Plan, hours: str, at: Instant, calendars: Mapping[str, Imported]) -> bool | None:

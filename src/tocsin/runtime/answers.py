@@ -308,7 +308,7 @@ class Answers:
             command = (
                 AnswerDrill(actor=actor, page=page.id)
                 if page.kind == "drill"
-                else Acknowledge(actor=actor, incident=number, page=page.id)
+                else Acknowledge(actor=actor, incident=number, page=page.id, over=False)
             )
             result = await self._submit(command, key)
             if not result.ok:

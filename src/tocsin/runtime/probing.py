@@ -180,8 +180,9 @@ class Prober:
             if watch.failures < spec.failures:
                 return
         state = "resolved" if checked.ok else "firing"
-        if watch.told != state and await self._told(spec, as_event(spec, checked, now, watch.since)):
-            watch.told = state
+        if watch.told != state:
+            told, watch.told = watch.told, None  # who ends it meanwhile does not know which is heard
+            watch.told = state if await self._told(spec, as_event(spec, checked, now, watch.since)) else told
 
     async def _told(self, spec: ProbeSpec, event: Event) -> bool:
         try:

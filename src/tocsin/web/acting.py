@@ -40,7 +40,8 @@ def _back(form: dict[str, str], number: int, done: str) -> Redirect:
 @post("/incidents/{number:int}/acknowledge", needs="responder", status_code=303)
 async def acknowledge(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Redirect:
     """Somebody has it, or has it with others who are still asked for."""
-    result = await faces.submit(Acknowledge(actor=who.actor, incident=number))
+    over = request.query_params.get("over") == "1"  # the page it was pressed on may be of before somebody had it
+    result = await faces.submit(Acknowledge(actor=who.actor, incident=number, over=over))
     return _back(await fields(request), number, "partly" if result.reason == Reason.ANSWERED else "acknowledged")
 
 

@@ -50,8 +50,12 @@ async def page_page(request: Request[Any, Any, Any], faces: Faces, token: str) -
 # No form token: the address is the secret, and a person's first tap must not fail because a cookie was not kept.
 @post("/p/{token:str}", needs="anyone", csrf=False, status_code=303)
 async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token: str) -> Response[Any]:
-    """Acknowledge as the person who was paged. Tapping twice is the same as once."""
-    number = read_token(faces.signing_key, token)
+    """Acknowledge as the person who was paged. Tapping twice is the same as once.
+
+    What somebody else has by then stays theirs and the answer says so, unless it was to be taken over (``over=1``): who
+    presses may look at a page of before.
+    """
+    number, over = read_token(faces.signing_key, token), request.query_params.get("over") == "1"
     try:
         found = await faces.read(_find, faces.reads, number)
     except Problem as problem:
@@ -61,7 +65,9 @@ async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token:
     if found is None or not _works(found.page, found.incident, faces.now()):
         return await _draw(request, faces, token)
     page, incident, _ = found
-    command = _answer(page, incident)
+    command = _answer(page, incident, over)
+    if command is None and incident is not None and _is_anothers(page, incident):
+        return await _draw(request, faces, token, code=409)
     if command is not None:
         try:
             await faces.submit(command)
@@ -76,6 +82,8 @@ async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token:
         except Problem as problem:
             if problem.code == "unwritten":
                 return _taken(request, token, problem)
+            if problem.code == "taken":
+                return await _draw(request, faces, token, code=409)
             if problem.status not in (404, 409):
                 raise
     answer = Redirect(f"/p/{token}", status_code=303)
@@ -86,12 +94,14 @@ async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token:
 async def _acknowledge_unseen(request: AnyRequest, faces: Faces, token: str, page: int) -> Response[bytes]:
     """Acknowledge by the page alone: the core knows its incident, and whom it paged."""
     try:
-        result = await faces.submit(Acknowledge(page=page))
+        result = await faces.submit(Acknowledge(page=page, over=False))
     except CoreGone:
         return _away(request, token, "Tocsin did not answer.", "Nothing was written down. Press it again.")
     except Problem as problem:
         if problem.code == "unwritten":
             return _taken(request, token, problem)
+        if problem.code == "taken":
+            return _away(request, token, "Somebody has it", f"{problem.detail}.", code=409, taken=True)
         return _away(request, token, "That could not be done.", f"{problem.detail}.", code=problem.status)
     if result.reason == Reason.ANSWERED:  # one of several, or to help: somebody else has it, or is still paged
         return _away(request, token, "It is written down", f"{result.message}.", code=200, taken=True)
@@ -111,19 +121,28 @@ def _away(
     )
 
 
-def _answer(page: Page, incident: Incident | None) -> Acknowledge | AnswerDrill | None:
-    """What the button asks for; None when there is nothing left to answer."""
+def _helps(page: Page, incident: Incident) -> bool:
+    return page.kind == "help" and incident.helped_by(page.intended_at)
+
+
+def _is_anothers(page: Page, incident: Incident) -> bool:
+    """Whether somebody else has what a page paged somebody for, and does not ask for help with it."""
+    theirs = incident.state == "acknowledged" and not same(incident.acknowledged_by, f"person:{page.person}")
+    return theirs and not _helps(page, incident)
+
+
+def _answer(page: Page, incident: Incident | None, over: bool) -> Acknowledge | AnswerDrill | None:
+    """What the button asks for; None when there is nothing left to answer. ``over``: to take it from who has it."""
     actor = f"person:{page.person}"
     if incident is None:
         return AnswerDrill(actor=actor, page=page.id) if page.answered_at is None else None
-    helping = page.kind == "help" and incident.helped_by(page.intended_at)
-    helps = helping and page.answered_at is None
-    theirs = incident.state == "acknowledged" and not same(incident.acknowledged_by, actor) and not helping
+    helps = _helps(page, incident) and page.answered_at is None
+    theirs = over and _is_anothers(page, incident)
     waits = incident.state == "triggered" and page.person not in incident.answers
     if waits or helps or theirs:
         # Who comes by an old page and sees that it was opened again since answers what they see.
         named = 0 if incident.opened_after(page.intended_at) else page.id
-        return Acknowledge(actor=actor, incident=incident.number, page=named)
+        return Acknowledge(actor=actor, incident=incident.number, page=named, over=over)
     return None
 
 
@@ -184,7 +203,11 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         )
     page, incident, others = found
     zone = zone_of(plan, page.person)
-    reader = Reader(now, zone, plan, person=page.person, paging=faces.settings.paging)
+    covers, paging = await faces.covers(), faces.settings.paging
+    turns, calendars = await faces.turns(covers), await faces.calendars()
+    reader = Reader(
+        now, zone, plan, person=page.person, covers=covers, turns=turns, paging=paging, calendars=calendars
+    )
     if incident is None:
         return _draw_drill(request, reader, page, token, fault, code)
     run = await faces.read(faces.reads.run, incident.told_by) if incident.told_by else None
@@ -213,7 +236,7 @@ async def _draw(request: AnyRequest, faces: Faces, token: str, *, fault: str = "
         others=others,
         shown=shown,
         waiting=sum(_waits(one, page.person) for one in everything),
-        helping=page.kind == "help" and incident.helped_by(page.intended_at),
+        helping=_helps(page, incident),
         coming=page.answered_at,
         why=_why(page, incident),
         tried_shown=TRIED,

@@ -52,7 +52,7 @@ from tocsin.web.boards import (
     turns,
     weeks,
 )
-from tocsin.web.paged_ahead import MOST_WAYS, paged_ahead, wanted
+from tocsin.web.paged_ahead import MOST_WAYS, paged_ahead, stands_in, wanted
 from tocsin.web.view import View, fields, form_secret, leads_to, once, view, with_query
 from tocsin.web.words import Reader
 
@@ -109,6 +109,7 @@ async def _page(seen: View, feed_url: str = "") -> Response[bytes]:
             "people": plan.people,
             "own": own_turns(plan, whose, reader.covers, reader) if whose else [],
             "paged": paged_ahead(plan, of, reader, _calendars(plan, seen), reached) if of.service else [],
+            "stands_in": stands_in(plan, of.service, reader) if of.service else "",
             "of": of,
             "services": plan.services,
             "severities": SEVERITIES,

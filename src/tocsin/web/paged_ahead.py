@@ -12,7 +12,7 @@ from tocsin.plan.ahead import Course, Stretch, ahead
 from tocsin.plan.model import Plan
 from tocsin.web.boards import OWN_AHEAD
 from tocsin.web.services import which
-from tocsin.web.words import Reader
+from tocsin.web.words import Reader, listed
 
 MOST_WAYS: Final = 8
 MOST_TURNS: Final = 60
@@ -84,6 +84,12 @@ def paged_ahead(
         PagedWay(which(course) if len(courses) > 1 or of.severity or of.tier else "", _steps(course, reader, turn))
         for course in courses
     ]
+
+
+def stands_in(plan: Plan, service: str, reader: Reader) -> str:
+    """Who is paged beside the next step where one of a service's reaches nobody."""
+    people = plan.people_of(plan.stand_ins(service), reader.now, reader.covers)
+    return listed([reader.name(one.key) for one in people])
 
 
 def _steps(course: Course, reader: Reader, turn: Callable[[Stretch], PagedTurn]) -> list[PagedStep]:

@@ -172,6 +172,7 @@ def _suspected(seen: View, incident: Incident, changes: list[HeardChange]) -> in
 
 def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepView]:
     made = []
+    place = reader.next_place(incident)
     for index, step in enumerate(incident.steps):
         theirs = [page for page in pages if page.kind == "page" and page.step == index]
         last = next((page for page in theirs if page.may_reach), theirs[0] if theirs else None)
@@ -180,7 +181,7 @@ def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepVi
             incident.state == "triggered"
             and incident.paused is None
             and incident.next_at is not None
-            and index == incident.step
+            and index == place
         ):
             state = "next"
         elif last is not None:
@@ -189,7 +190,7 @@ def _steps(reader: Reader, incident: Incident, pages: list[Page]) -> list[StepVi
         made.append(StepView(index + 1, reader.step(step) + only, step.wait, step.repeat, state, last))
     if reader.plan is not None and incident.open:
         last = next((page for page in pages if page.kind == "page" and page.step >= len(incident.steps)), None)
-        upcoming = incident.state == "triggered" and incident.paused is None and incident.step >= len(incident.steps)
+        upcoming = incident.state == "triggered" and incident.paused is None and place >= len(incident.steps)
         state = "next" if upcoming else "done" if last else "later"
         made.append(StepView(0, reader.targets(reader.plan.last_resort), 30 * MINUTE, 1, state, last))
     return made

@@ -32,6 +32,8 @@ LENGTHS = (
     ("7 d", 7 * DAY),
 )
 UNTIL = "until"
+LONGEST = 5_000
+"""So many characters a form's matchers have at most."""
 
 
 class Hits(NamedTuple):
@@ -91,7 +93,7 @@ async def new_silence(request: Request[Any, Any, Any], faces: Faces, who: Who) -
     """The form, with matchers from the address when it has some."""
     asked = request.query_params
     typed = Typed(
-        asked.get("matchers", "")[:5000],
+        asked.get("matchers", ""),
         asked.get("comment", ""),
         asked.get("length", Typed().length),
         asked.get("until", ""),
@@ -139,7 +141,9 @@ async def _form(
 
 
 def read_matchers(text: str) -> tuple[Matcher, ...]:
-    """Matchers, one a line or with commas between. Raises MatcherError."""
+    """Matchers, one a line or with commas between. Raises MatcherError; cut off, they would mean more alerts."""
+    if len(text) > LONGEST:
+        raise MatcherError(f"All matchers together have at most {LONGEST:,} characters.")
     return tuple(parse_matcher(part) for part in split_matchers(text))
 
 
@@ -164,7 +168,7 @@ async def _save(
     form = await fields(request)
     seen = await view(request, faces, who)
     typed = Typed(
-        form.get("matchers", "").replace("\r\n", "\n")[:5000],
+        form.get("matchers", "").replace("\r\n", "\n"),
         form.get("comment", "")[:2000],
         form.get("length", ""),
         form.get("until", ""),

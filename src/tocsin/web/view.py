@@ -19,6 +19,7 @@ from tocsin.faces.faces import Faces
 from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant
+from tocsin.oncall.imported import Imported
 from tocsin.pages.profiles import CONSOLE, profile
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
@@ -188,6 +189,7 @@ class View:
         covers: Covers | None = None,
         delivered: bool = False,
         turns: Turns = NOBODY,
+        calendars: Mapping[str, Imported] | None = None,
     ) -> None:
         self.request = request
         self.faces = faces
@@ -209,6 +211,7 @@ class View:
             covers=covers,
             turns=turns,
             paging=self.paging,
+            calendars=calendars,
         )
 
     @property
@@ -257,7 +260,8 @@ async def view(request: AnyRequest, faces: Faces, who: Who) -> View:
     if status is not None and status.real_channel_proven_at is None:
         sent = await faces.read(faces.reads.pages, state="sent", limit=20)
         delivered = any(page.channel != CONSOLE and page.kind != "synthetic" for page in sent.items)
-    return View(request, faces, who, plan, status, covers, delivered, await faces.turns(covers))
+    turns, calendars = await faces.turns(covers), await faces.calendars()
+    return View(request, faces, who, plan, status, covers, delivered, turns, calendars)
 
 
 async def status_of(faces: Faces) -> Status | None:

@@ -108,8 +108,9 @@ def _not_paged(reader: Reader, incident: Incident, pages: list[Page], person: st
         return f"{name} {was} not paged", f"it was resolved before {step_called(step, len(incident.steps))} was due"
     if incident.paused is not None:
         return f"{name} {was} not paged", EXPLAINED[incident.paused]
-    due = incident.next_at if step == incident.step else None
-    when = f", due at {reader.clock(due)}" if due is not None else ""
+    due = incident.next_at if step == reader.next_place(incident) else None
+    asks = incident.steps[step].when.said if step < len(incident.steps) else ""
+    when = f", due at {reader.clock(due)}" if due is not None else f", for {asks}" if asks else ""
     place = step_called(step, len(incident.steps))
     stands = f"{'you are' if you else name + ' is'}{' in' if step < len(incident.steps) else ''} {place}"
     return f"{name} {has} not been paged yet", f"{stands}{when}"

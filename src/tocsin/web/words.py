@@ -6,7 +6,7 @@ are. Everything here is a function of its arguments; what is returned as ``Marku
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,10 +19,12 @@ from tocsin.escalation.policy import Step, nobody_behind
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
+from tocsin.oncall.imported import Imported
 from tocsin.pages.ledger import Page, unreached_since
 from tocsin.pages.profiles import profile
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
+from tocsin.plan.whom import meant, next_place
 from tocsin.playbooks.run import Run
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -131,6 +133,7 @@ class Reader:
         covers: Covers | None = None,
         turns: Turns = NOBODY,
         paging: bool = True,
+        calendars: Mapping[str, Imported] | None = None,
     ) -> None:
         self.now = now
         self.zone = zone
@@ -141,6 +144,7 @@ class Reader:
         self.covers: Covers = covers or {}
         self.turns = turns
         self.paging = paging
+        self.calendars = calendars or {}
 
     # --- times
 
@@ -214,12 +218,13 @@ class Reader:
     # --- people
 
     def name(self, person: str) -> str:
-        """How a person of the plan is called in a sentence: the first name while it is the only one of its kind."""
+        """How they are called in a sentence: the first name, while it is the only one; no ``The`` of ``The pager``."""
         if self.plan is None or person not in self.plan.people:
             return person
         name = self.plan.people[person].name
-        first = name.split()[0] if name.split() else person
-        return name if sum(other.name.split()[:1] == [first] for other in self.plan.people.values()) > 1 else first
+        first, *rest = name.split() or [person]
+        alike = sum(other.name.split()[:1] == [first] for other in self.plan.people.values()) > 1
+        return name if alike or (rest and rest[0].islower()) else first
 
     def full_name(self, person: str) -> str:
         """A person's whole name."""
@@ -284,7 +289,8 @@ class Reader:
         why = nobody_behind(targets)
         if self.plan is None or not why or self.plan.people_of(targets, self.now, self.covers):
             return None
-        found = self.plan.paged_next(incident.service, incident.steps, incident.step, self.now, self.covers)
+        asked = incident.service, incident.steps, incident.step, self.now, self.covers
+        found = self.plan.paged_next(*asked, meant=meant(self.plan, incident, self.now, self.calendars))
         due = replace(found.step, targets=tuple(f"person:{one.key}" for one in found.people))
         names = listed(list(filter(None, [self.step(due), *(self.name(one.key) for one in found.beside)])))
         return why, names, self.plural(due) or (bool(found.beside) and bool(found.people)) or len(found.beside) > 1
@@ -297,11 +303,14 @@ class Reader:
             return ""
         return f"{spelled(len(incident.answers))} of {incident.needed} who are asked for. The others are still paged."
 
+    def next_place(self, incident: Incident) -> int:
+        """The place of the step paged next, behind those that are not for it then; behind the last: the last resort."""
+        return next_place(self.plan, incident, self.now, self.calendars)
+
     def next_step(self, incident: Incident) -> Step:
         """The step paged next, the last resort after the last one."""
-        if incident.step < len(incident.steps):
-            return incident.steps[incident.step]
-        return Step(self.plan.last_resort if self.plan is not None else ())
+        place, last = self.next_place(incident), Step(self.plan.last_resort if self.plan is not None else ())
+        return incident.steps[place] if place < len(incident.steps) else last
 
     def fate(self, incident: Incident, pages: Sequence[Page] = ()) -> Line:
         """What happens if nobody does anything. Its ``who`` is nobody in particular.

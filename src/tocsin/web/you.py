@@ -139,6 +139,8 @@ def named(contact: Contact) -> str:
 
 def _headline(seen: View, person: str, mine: bool, planned: list[Planned]) -> str:
     who = "you" if mine else seen.reader.name(person)
+    if seen.plan is not None and person not in seen.plan.people:
+        return f"{person} is not in the plan: nothing pages {'you' if mine else 'them'}."
     if planned[0].channel == CONSOLE:
         return f"Nothing but the console reaches {who}."
     told = [f"{_by(one)} {'at once' if not one.after else 'after ' + span(one.after)}" for one in planned]

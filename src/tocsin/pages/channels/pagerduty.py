@@ -189,6 +189,7 @@ PROFILE = Profile(
     loopback=Loopback(
         SECRET, "The key of a service there made for it, by reference; its webhook posts to /loopback."
     ),
+    hears_by="signing secret",
     follows=True,
     apart=True,
 )

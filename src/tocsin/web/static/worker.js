@@ -27,6 +27,7 @@ async function acknowledge(told) {
   try {
     const answer = await fetch(told.acknowledge, { method: "POST", credentials: "omit", headers: { accept: "text/html" } });
     if (answer.ok) return show({ ...after, body: "You have it. Nobody else is paged while you do." }, { silent: true, renotify: false });
+    if (answer.status === 409) return show({ ...after, body: "Somebody else has it already. Nothing is asked of you." }, { silent: true, renotify: false });
     return show({ ...after, body: answer.status === 410 || answer.status === 404 ? "It is over, or was too long ago. Open Tocsin to see." : "Nothing was written down. Open it and try there.", acknowledge: "" });
   } catch {
     return show({ ...told, body: "Tocsin could not be reached, so nobody knows that you have it. Try again." });
