@@ -7,7 +7,7 @@ import pytest
 from tests.api.client import World
 from tests.faces.filled import NOW
 from tocsin.access.credentials import secret_hash
-from tocsin.engine.commands import CreateKey, CreateToken, Result, SetUser
+from tocsin.engine.commands import CreateKey, CreateToken, Result, RevokeToken, SetUser
 from tocsin.faces.passwords import password_is
 from tocsin.kernel.instant import MINUTE
 
@@ -109,3 +109,20 @@ async def test_a_core_s_refusal_names_the_field(world: World) -> None:
     world.core.answer = Result(ok=False, code="invalid", message="The plan has no service 'x'", field="service")
     answer = await world.call("POST", "/keys", {"source": "events", "service": "x"})
     assert (answer.status_code, answer.json()["field"]) == (400, "service")
+
+
+@pytest.mark.parametrize("role", ["viewer", "responder"])
+async def test_whoever_made_the_address_of_a_calendar_revokes_it_and_nothing_else(world: World, role: str) -> None:
+    """What `tocsin oncall feed` says of it: whoever has the address can read the shifts until then."""
+    users = {"viewer": 1, "responder": 2, "admin": 3}
+    own = world.filler.token("f" * 32, users[role], kind="feed", name="schedule:shop-primary")
+    others = world.filler.token("g" * 32, users["admin"], kind="feed", name="schedule:shop-primary")
+    theirs = world.filler.token("h" * 40, users[role], name="ci")
+    assert (await world.call("DELETE", f"/tokens/{own}", role=role)).status_code == 204
+    assert [command for command, _ in world.core.asked] == [RevokeToken(actor=world.core.asked[0][0].actor, id=own)]
+    for number in (others, theirs, 9999):
+        refused = await world.call("DELETE", f"/tokens/{number}", role=role)
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        assert "this needs the role admin" in refused.json()["detail"]
+    assert len(world.core.asked) == 1
+    assert (await world.call("DELETE", f"/tokens/{theirs}")).status_code == 204

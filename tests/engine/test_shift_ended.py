@@ -73,6 +73,12 @@ def test_where_nobody_is_on_call_by_then_it_is_tried_on():
     assert (74, "ana") in left(world.at("80m"))
 
 
+def test_where_whoever_is_on_call_by_then_can_be_reached_by_nothing_it_is_tried_on():
+    plan = PLAN.replace(b"ben: {name: Ben, email: ben@shop.example}", b"ben: {name: Ben}")
+    world = down(World(plan).at("59m"), "70", "ana").fires("Down", service="checkout").at("80m")
+    assert (74, "ana") in left(world)
+
+
 def test_what_reached_her_in_her_shift_by_another_method_is_enough():
     world = World(PLAN).at("50m")
     world.has("ana", "https://hooks.example/ana")
@@ -110,6 +116,13 @@ def test_whoever_comes_on_call_keeps_the_page_they_got_as_the_next_though_the_la
     assert [person for _, person in left(world)] == ["ana", "kei", "ben"]
     assert [row.outcome for row in world.rows(1, "ben")] == ["sent"]
     assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_what_is_owed_of_a_step_for_the_next_goes_to_whom_it_meant_though_they_came_on_call():
+    plan = NEXT.replace(b"page: p, wait: 5m", b"page: p, wait: 2m")
+    plan = plan.replace(b"next on p, wait", b"next on p, repeat: 3, wait")
+    world = down(World(plan).at("54m"), "57", "ben").fires("Down", service="checkout").at("80m")
+    assert left(world) == [(54, "ana"), (56, "kei"), (57, "ben"), (61, "ben"), (66, "ben")]
 
 
 def test_so_do_they_where_whoever_was_on_call_before_was_passed_over():

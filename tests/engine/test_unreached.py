@@ -4,10 +4,13 @@ minute, and at once when the plan, a method or who is on call changed. Never a s
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from tests.engine.world import START, World, dump
 from tocsin.engine.commands import AddOverride, Reassign
+from tocsin.engine.state import State
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.pages.ledger import Page
 
@@ -57,6 +60,20 @@ def test_it_is_the_same_over_a_day_and_never_a_storm():
     world = refused(World(PLAN)).fires("Down", service="checkout").at("1d")
     gaps = [later - before for before, later in zip(minutes(world), minutes(world)[1:], strict=False)]
     assert max(gaps) == 10 and len(minutes(world)) < 160
+
+
+@pytest.mark.parametrize("answer", ["failed auth", "retry"])
+def test_what_reached_nobody_a_day_ago_is_let_go(answer):
+    world = refused(World(PLAN), answer=answer).fires("Down", service="checkout").at("1d")
+    kept, lines = len(world.rows(1)), len(said(world))
+    world.at("3d")
+    assert len(world.rows(1)) < kept + 10 and len(said(world)) > 2 * lines
+    begun = [entry.at for entry in world.timeline if entry.what == "Paging begins again in 10 min"]
+    assert {later - before for before, later in pairwise(begun)} <= {10 * MINUTE}
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+    refused(world, "ana", "ben", "kei").at("73h")
+    assert world.rows(1)[-1].left
 
 
 def test_the_first_pass_after_the_mend_reaches_and_then_people_have_their_usual_time():

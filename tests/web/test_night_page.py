@@ -88,6 +88,14 @@ def test_one_press_acknowledges_as_the_person_who_was_paged(site: Site, http: ht
     assert len(site.core.asked) == 1, "pressing twice is the same as once"
 
 
+def test_a_page_that_failed_long_ago_answers_for_its_incident_alone(site: Site, http: httpx2.Client) -> None:
+    """The core may have let it go: it would be told of a page that it does not know."""
+    mine = next(row for row in site.night.bodies(tables.pages, Page) if row.id == 17)
+    site.night.put(structs.replace(mine, state="failed", finished_at=NOW - 2 * DAY))
+    http.post(PATH)
+    assert site.core.asked == [c.Acknowledge(actor="person:ana", incident=1042, page=0, over=False)]
+
+
 def test_one_that_somebody_else_has_says_so_and_can_be_taken_over(site: Site, http: httpx2.Client) -> None:
     path = "/p/" + make_token(SIGNING_KEY, 16)
     page = http.get(path).text

@@ -14,9 +14,10 @@ from tocsin.api import models as m
 from tocsin.api.asking import Cursor, IdempotencyKey, Limit, Number
 from tocsin.engine.commands import CreateKey, CreateToken, LimitKey, RevokeKey, RevokeToken, SetUser
 from tocsin.faces.faces import LINK_PATH, Faces
+from tocsin.faces.feeds import FEED
 from tocsin.faces.problem import invalid
 from tocsin.faces.sessions import derived_secret, fresh_secret
-from tocsin.faces.who import Who, new_password
+from tocsin.faces.who import Who, lacking, new_password
 from tocsin.intake.entrances import sender_url
 from tocsin.kernel.instant import DAY, format_rfc3339
 from tocsin.store.reads import LIMIT
@@ -168,9 +169,14 @@ async def list_tokens(faces: Faces, limit: Limit = LIMIT, cursor: Cursor = None)
     return await faces.read(read, cursor)
 
 
-@delete("/tokens/{number:int}", tags=["access"])
+@delete("/tokens/{number:int}", tags=["access"], needs="viewer")
 async def revoke_token(faces: Faces, who: Who, number: Number, idempotency_key: IdempotencyKey = None) -> None:
-    """Make a token or a link useless."""
+    """Make a token or a link useless. Whoever is no admin may do so with the addresses of calendars they made."""
+    assert who.user is not None
+    if not who.may("admin"):
+        token = await faces.read(faces.reads.token, number)
+        if token is None or token.kind != FEED or token.user != who.user.id:
+            raise lacking(who.user, "admin")
     await faces.submit(RevokeToken(actor=who.actor, id=number), idempotency_key or "")
 
 

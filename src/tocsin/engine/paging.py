@@ -59,7 +59,7 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     if call.skipped:
         _stand_in(turn, incident, call.at_step)
     turn.save_incident(incident)
-    unreached.look(turn, incident)
+    unreached.step_paged(turn, incident)
     return True
 
 
@@ -331,14 +331,15 @@ def paused(turn: Turn, row: Page) -> tuple[Reason, Instant] | None:
 
 def _relieved(turn: Turn, row: Page) -> bool:
     """Whether a step's page, which nothing has taken so far, is to somebody whose shift is over, and who is on call now
-    has their place: then that is its end, and these are paged.
+    has their place, and can be reached: then that is its end, and these are paged.
     """
     incident = turn.state.incidents.get(row.incident)
     if not row.refused or row.reason not in calling.OF_A_STEP or incident is None or row.step >= len(incident.steps):
         return False
     step, rows = incident.steps[row.step], ledger.rows(turn, incident.number)
     there = calling.behind(turn, incident, step.targets, row.step, row.id)
-    if not there or not calling.meant(turn, incident, step) or calling.meant_still(turn, incident, row):
+    able = any(methods.has_any(turn, one.person.key) for one in there)  # else what is tried on may reach somebody yet
+    if not able or not calling.meant(turn, incident, step) or calling.meant_still(turn, incident, row):
         return False
     was = turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)
     if any(one.handed for one in incident.steps) and all(one.key != row.person for one in was):

@@ -23,7 +23,8 @@ def repeat(turn: Turn, incident: Incident) -> None:
         turn.save_incident(incident)
     due = incident.step, incident.round, incident.laps, turn.now
     call = Call(step.targets, one.step, Reason.STEP_REPEATED, *due)
-    reached = [who for who in calling.whom(turn, incident, call) if methods.has_any(turn, who.person.key)]
+    there = calling.behind(turn, incident, step.targets, one.step)  # of its own place, not of what was paged since
+    reached = [who for who in calling.whom(turn, incident, call, there) if methods.has_any(turn, who.person.key)]
     people = [who.person for who in reached]
     if not people or calling.unmet(turn, incident, step) or calling.waits_for(turn, incident, people) is not None:
         return

@@ -529,7 +529,7 @@ class State:
         self.gather(page)
 
     def forget_page(self, id: int) -> Page:
-        """Let a page go that belongs to no incident."""
+        """Let a page go that belongs to no incident, or before that goes."""
         page = self.pages.pop(id)
         del self.pages_of[page.incident][id]
         self.calls.forget(page)

@@ -12,12 +12,19 @@ from tocsin.escalation.decide import AFTER_THE_LAST
 from tocsin.incidents.incident import Incident, Owed
 from tocsin.kernel.instant import MINUTE, Duration, Instant, say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.ledger import Page
+from tocsin.pages.ledger import PAUSED, Page
 from tocsin.pages.profiles import CONSOLE
 
 SOONEST: Duration = MINUTE
 LATEST: Duration = 10 * MINUTE
 """It begins again after as long as nobody has been reached by then: so soon, doubling, and at last so late."""
+
+
+def step_paged(turn: Turn, incident: Incident) -> None:
+    """A step was paged, or the last resort, with which an escalation is through."""
+    if incident.laps and not incident.step and not incident.round:
+        _forget_old(turn, incident)
+    look(turn, incident)
 
 
 def look(turn: Turn, incident: Incident) -> None:
@@ -64,6 +71,19 @@ def owe(turn: Turn, incident: Incident, step: int) -> None:
     people = calling.behind(turn, incident, incident.steps[step].targets)
     if any(way.state == "verified" for one in people for way in methods.able(turn, one.person.key)):
         incident.owed = (*incident.owed, Owed(step, incident.round, at))
+
+
+def _forget_old(turn: Turn, incident: Incident) -> None:
+    """Let go of what reached nobody long ago, or an incident that is left alone for months has a row for each try.
+
+    Nothing is judged otherwise for it: of each person, step and reason the latest stays, and a gap is as long after a
+    day as after more.
+    """
+    rows = [row for row in ledger.rows(turn, incident.number) if row.kind in PAUSED]
+    latest = set({(row.kind, row.person, row.step, row.reason): row.id for row in rows}.values())
+    for row in rows:
+        if row.long_lost(turn.now) and row.id not in latest:
+            turn.changes.pages[row.id] = turn.state.forget_page(row.id)
 
 
 def _begins(incident: Incident, at: Instant) -> None:

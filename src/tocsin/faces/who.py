@@ -158,7 +158,12 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     if who.user is None:
         raise NotSignedIn
     if not may(who.user.role, needs):
-        raise Problem(403, "forbidden", f"this needs the role {needs}; {who.user.name} is {who.user.role}")
+        raise lacking(who.user, needs)
+
+
+def lacking(user: User, needs: str) -> Problem:
+    """Somebody asks for what their role does not let them do."""
+    return Problem(403, "forbidden", f"this needs the role {needs}; {user.name} is {user.role}")
 
 
 async def _meant(connection: ASGIConnection[Any, Any, Any, Any], who: Who, faces: Faces) -> None:

@@ -7,9 +7,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tocsin.kernel.instant import HOUR, MINUTE, SECOND, Duration, Instant
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 from tocsin.kernel.reason import EXPLAINED, Reason
-from tocsin.pages.profiles import profile
+from tocsin.pages.profiles import CONSOLE, profile
 
 PageState = Literal["intended", "sent", "failed", "overtaken"]
 PageKind = Literal["page", "notice", "copy", "help", "drill", "update", "synthetic"]
@@ -37,6 +37,8 @@ RANG = frozenset(MISSED.values())
 RETRY_FIRST: Duration = 5 * SECOND
 RETRY_LONGEST: Duration = 300 * SECOND
 GIVE_UP_AFTER: Duration = HOUR
+FORGOTTEN_AFTER: Duration = DAY
+"""So long after one that reached nobody came to its end whoever judges may have let it go."""
 RINGS: Duration = 45 * SECOND
 """So long a call that was made rings at most, and some seconds to be put through."""
 TALKS: Duration = 2 * MINUTE
@@ -187,6 +189,12 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     def rang(self) -> bool:
         """Whether it was a call that nobody took: the number works, and nothing was said."""
         return self.state == "failed" and self.outcome in RANG
+
+    def long_lost(self, now: Instant) -> bool:
+        """Whether no channel took it, or the console alone, so long ago that only the store may know of it still."""
+        lost = not self.left and not self.rang and (self.state == "failed" or self.overtaken_by > 0)
+        long_ago = self.finished_at is not None and now - self.finished_at > FORGOTTEN_AFTER
+        return long_ago and (lost or self.channel == CONSOLE)
 
     @property
     def on_hold(self) -> bool:

@@ -65,7 +65,7 @@ async def acknowledge_page(request: Request[Any, Any, Any], faces: Faces, token:
     if found is None or not _works(found.page, found.incident, faces.now()):
         return await _draw(request, faces, token)
     page, incident, _ = found
-    command = _answer(page, incident, over)
+    command = _answer(page, incident, over, faces.now())
     if command is None and incident is not None and _is_anothers(page, incident):
         return await _draw(request, faces, token, code=409)
     if command is not None:
@@ -131,7 +131,7 @@ def _is_anothers(page: Page, incident: Incident) -> bool:
     return theirs and not _helps(page, incident)
 
 
-def _answer(page: Page, incident: Incident | None, over: bool) -> Acknowledge | AnswerDrill | None:
+def _answer(page: Page, incident: Incident | None, over: bool, now: Instant) -> Acknowledge | AnswerDrill | None:
     """What the button asks for; None when there is nothing left to answer. ``over``: to take it from who has it."""
     actor = f"person:{page.person}"
     if incident is None:
@@ -141,7 +141,7 @@ def _answer(page: Page, incident: Incident | None, over: bool) -> Acknowledge | 
     waits = incident.state == "triggered" and page.person not in incident.answers
     if waits or helps or theirs:
         # Who comes by an old page and sees that it was opened again since answers what they see.
-        named = 0 if incident.opened_after(page.intended_at) else page.id
+        named = 0 if incident.opened_after(page.intended_at) or page.long_lost(now) else page.id
         return Acknowledge(actor=actor, incident=incident.number, page=named, over=over)
     return None
 
