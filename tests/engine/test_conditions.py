@@ -63,6 +63,15 @@ def test_a_step_that_asks_for_other_hours_or_labels_is_passed_over_at_once():
     assert {("21600s", "ana"), ("21900s", "ben")} <= set(paged(world))
 
 
+def test_of_an_incident_that_is_opened_again_the_labels_count_that_opened_it_again():
+    world = World(PLAN).fires("Down", service="one", customer_tier="silver")
+    assert paged(world) == [("0s", "kei")]
+    world.at("1m").resolves("Down", service="one", customer_tier="silver")
+    world.at("5m").fires("Down", service="one", customer_tier="gold")
+    assert world.incident(1).reopened == 1 and world.incident(1).labels["customer_tier"] == "gold"
+    assert paged(world)[1:] == [("300s", "ben")]
+
+
 def test_when_no_step_is_for_it_the_last_resort_is_paged():
     plan = PLAN.replace(b"    - {page: kei, wait: 5m}\n  grave", b"  grave")
     assert paged(World(plan).fires("Down", service="one")) == [("0s", "zoe")]

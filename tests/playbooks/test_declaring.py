@@ -563,6 +563,24 @@ def test_two_of_one_name_and_one_broken_file_beside_a_good_one():
     ]
 
 
+def test_what_a_file_imports_from_one_that_is_read_after_it_has_its_playbooks_all_the_same():
+    shares = b"from playbooks.p1 import Box, change, see\nfrom tocsin import Run, playbook\n"
+    other = shares + GOOD[GOOD.index(b"@playbook") :].replace(b"good", b"other").replace(
+        b', guards=[at_most(3, per="1h")], trust=trust(start="ask")', b""
+    )
+    found = declared(other, GOOD)
+    assert {one.name: one.file for one in found.playbooks} == {"other": "playbooks/p0.py", "good": "playbooks/p1.py"}
+    assert found.faults == ()
+
+
+def test_what_a_file_declared_before_importing_it_failed_is_not_said_twice():
+    first = b"from playbooks.p1 import nothing_of_this_name\n"
+    second = b"import sys\n" + GOOD + b"if not hasattr(sys, 'again'):\n    sys.again = 1\n    1 / 0\n"
+    found = declared(first, second)
+    assert [one.name for one in found.playbooks] == ["good"]
+    assert [(one.file, one.line) for one in found.faults] == [("playbooks/p0.py", 1)]
+
+
 def test_code_that_nobody_looked_at_is_refused():
     (fault,) = read_manifests({"playbooks/a.py": GOOD}).faults
     assert fault.message == "this playbook's code was not looked at"

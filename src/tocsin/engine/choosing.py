@@ -14,7 +14,7 @@ from typing import Final
 from tocsin.alerts.alert import Alert
 from tocsin.engine import about, answering, checking, guarding, holding, queuing, telling_targets
 from tocsin.engine.turn import Turn
-from tocsin.engine.wanted import Chain, Wish, key_of
+from tocsin.engine.wanted import Chain, Wish, key_of, wish_of
 from tocsin.incidents.incident import Incident, Work
 from tocsin.kernel.instant import say_duration
 from tocsin.kernel.reason import Reason
@@ -23,6 +23,8 @@ from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.run import Run
 from tocsin.playbooks.targets import Unbound
 
+LOOKED_AT = 1_000
+"""Of a storm, so many alerts say on what a person has code try: no page waits while all are looked at."""
 MOST_NAMED = 5
 SO_SOON: Final = frozenset({Reason.GUARD_COOLDOWN, Reason.GUARD_AT_MOST})
 """Guards that say no because of what was done."""
@@ -54,14 +56,15 @@ def meant(
     turn: Turn, incident: Incident, manifest: Manifest, named: Mapping[str, str]
 ) -> Mapping[str, str] | Unbound | None:
     """The labels of the alert of an incident that a person means who has a playbook run: of the gravest that is about
-    the targets they ``named``; else about those code is not done with. None when it answers none, Unbound when that
-    leaves several targets.
+    the targets they ``named``; else about those code is not done with. Where the playbook answers none of them, of what
+    fires. None when that is about none of its targets, Unbound when it leaves several.
     """
     found: dict[Wish, list[int]] = {}
     for chain, ids in about.chains(turn, incident).items():
         for wish in chain:
             if wish.playbook == manifest.name and (heard := list(_heard(turn, incident, ids))):
                 found.setdefault(wish, []).extend(heard)
+    found = found or _by_targets(turn, incident, manifest)
     exact = {wish: ids for wish, ids in found.items() if named.items() <= dict(wish.targets).items()}
     bound = {wish: ids for wish, ids in exact.items() if not wish.why} or exact or found
     left = {wish: ids for wish, ids in bound.items() if _undone(incident, wish.key)} or bound
@@ -73,6 +76,16 @@ def meant(
         return Unbound(f"Alerts fire about several targets ({some}): say on which {manifest.name} is to run")
     alerts = [id for ids in left.values() for id in ids]
     return turn.state.alerts[_first(turn, alerts)].labels if alerts else None
+
+
+def _by_targets(turn: Turn, incident: Incident, manifest: Manifest) -> dict[Wish, list[int]]:
+    """An incident's firing alerts by the targets that a playbook would have for them, though it may answer none."""
+    found: dict[Wish, list[int]] = {}
+    for id in turn.members(incident).told[:LOOKED_AT]:
+        wish = wish_of(turn.plan, incident.service, manifest, turn.state.alerts[id].labels)
+        if not wish.why:
+            found.setdefault(wish, []).append(id)
+    return found
 
 
 def put_off(turn: Turn, incident: Incident) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def _exceeds(turn: Turn, alert: Alert, off: Snoozed) -> bool:
 
 def reopen(turn: Turn, alert: Alert, incident: Incident, *, early: bool) -> None:
     """An alert opens a resolved incident again, which is about that one now. ``early``: as for ``settling.reopen``."""
-    incident.title, incident.urgency = alert.title, urgency(turn, alert)
+    incident.title, incident.labels, incident.urgency = alert.title, alert.labels, urgency(turn, alert)
     incident.customer_tier = tier_of(turn, alert)
     settling.reopen(turn, incident, Reason.REOPENED, f"source:{alert.source}", early=early)
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tocsin.alerts.alert import Alert
 from tocsin.incidents.incident import Incident
 from tocsin.plan.model import Plan
+from tocsin.playbooks.manifest import Manifest
 from tocsin.playbooks.targets import Unbound, bind
 
 
@@ -50,18 +51,22 @@ def key_of(playbook: str, targets: Iterable[str]) -> str:
 
 def chain_of(plan: Plan, service: str, labels: Mapping[str, str], severity: str) -> Chain:
     """What answers an alert with these labels in an incident of this service and severity."""
-    found = []
-    for place, name in enumerate(plan.answers.get(service, ())):
-        manifest = plan.playbooks.get(name)
-        if manifest is None or not manifest.matches(labels, severity):
-            continue
-        bound = bind(manifest, service, plan.bindings, labels)
-        if isinstance(bound, Unbound):
-            found.append(Wish(place, name, why=bound.why))
-            continue
-        locks = tuple(f"{service}/{one}" for one in bound.values())
-        found.append(Wish(place, name, tuple(bound.items()), locks or (f"{service}//{name}",)))
-    return tuple(found)
+    named = enumerate(plan.answers.get(service, ()))
+    known = ((place, plan.playbooks.get(name)) for place, name in named)
+    return tuple(
+        wish_of(plan, service, one, labels, place)
+        for place, one in known
+        if one is not None and one.matches(labels, severity)
+    )
+
+
+def wish_of(plan: Plan, service: str, manifest: Manifest, labels: Mapping[str, str], place: int = 0) -> Wish:
+    """A playbook for an alert with these labels, whether it answers that or not, on the targets that is about."""
+    bound = bind(manifest, service, plan.bindings, labels)
+    if isinstance(bound, Unbound):
+        return Wish(place, manifest.name, why=bound.why)
+    locks = tuple(f"{service}/{one}" for one in bound.values())
+    return Wish(place, manifest.name, tuple(bound.items()), locks or (f"{service}//{manifest.name}",))
 
 
 class Wanted:

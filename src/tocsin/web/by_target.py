@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from tocsin.alerts.alert import Alert
-from tocsin.engine.wanted import chain_of
+from tocsin.engine.wanted import chain_of, wish_of
 from tocsin.incidents.incident import Incident, Work
 from tocsin.kernel.instant import Instant
 from tocsin.plan.model import Plan
@@ -50,20 +50,19 @@ class Try(NamedTuple):
 
 def tries(incident: Incident, plan: Plan | None, alerts: Iterable[Alert], playbooks: Iterable[Manifest]) -> list[Try]:
     """The playbooks a person may have run: each for every target that alerts fire about, where these are several; first
-    those code is not done with.
+    those code is not done with. Of one that answers none of these alerts likewise.
     """
     if plan is None:
         return []
-    wishes = dict.fromkeys(
-        wish
-        for alert in alerts
-        if alert.firing and not alert.silences
-        for wish in chain_of(plan, incident.service, alert.labels, incident.severity)
-        if not wish.why
-    )
+    heard = [alert.labels for alert in alerts if alert.firing and not alert.silences]
+    chains = [chain_of(plan, incident.service, labels, incident.severity) for labels in heard]
+    wishes = dict.fromkeys(wish for chain in chains for wish in chain if not wish.why)
     found: list[Try] = []
     for manifest in playbooks:
         those = {wish.targets: wish for wish in wishes if wish.playbook == manifest.name}
+        if not those:
+            any_of = (wish_of(plan, incident.service, manifest, labels) for labels in heard)
+            those = {wish.targets: wish for wish in any_of if not wish.why}
         if len(those) < 2:
             found.append(Try(manifest.name, manifest.name))
             continue

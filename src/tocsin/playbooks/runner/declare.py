@@ -96,11 +96,13 @@ def main(folder: Path, descriptor: int) -> None:
 
 
 def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults: list[Fault]) -> None:
-    before, threads, had = len(language.declared), threading.active_count(), children()
+    threads, had = threading.active_count(), children()
     try:
         importlib.import_module(name)
     except BaseException as error:  # noqa: BLE001  # the code of others: whatever it raises is what is to be told
         faults.append(_raised(file, folder / file, error))
+        # What it, or one that failed with it, declared before that is half of it.
+        language.declared[:] = [one for one in language.declared if one.body.__module__ in sys.modules]
         return
     if threading.active_count() > threads:
         faults.append(Fault(file, 1, "importing this playbook starts a thread", IN_A_STEP))
@@ -109,9 +111,9 @@ def _read(folder: Path, file: str, name: str, playbooks: list[Manifest], faults:
         faults.append(Fault(file, 1, "importing this playbook leaves a process running", IN_A_STEP))
         end_strays(set())  # so that the next file answers for itself
     tree = ast.parse((folder / file).read_bytes())
-    for declared in language.declared[before:]:
+    for declared in list(language.declared):
         if declared.body.__module__ != name:
-            continue  # a module imports another one: that one's file says it
+            continue  # of another file, which says it: also where this one, or one before it, imported that
         line = _line(tree, declared)
         try:
             made = _manifest(file, line, declared, tree)
