@@ -273,7 +273,8 @@ def hand_over(
         where = f" on {' and '.join(run.targets.values())}" if len(incident.works) > 1 and run.targets else ""
         conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}", *doubted)
         note(incident, conclusion, *changed_nothing(turn, run, incident), *rest)
-        if lifts and reason is not Reason.GUARD_SILENCE:  # else what is heard is still code's; the rest has its turn when it is
+        # After a silence what is heard is still code's; the rest has its turn when it is heard.
+        if lifts and reason is not Reason.GUARD_SILENCE:
             holding.lift(turn, incident, reason)
         if reason not in PEOPLE_THERE:
             call_first(turn, run, incident)

@@ -397,7 +397,7 @@ def _fails(turn: Turn, run: Run, why: str) -> None:
 
 def _leaves_time(turn: Turn, run: Run, why: str) -> bool:
     """Whether a run that would call a person, and changed nothing, came too late: one of the same playbook had just
-    fixed what it is about. Then its alerts get the time to end that the other's have, and the person is called after it.
+    fixed what it is about. Then its alerts get the time to end that the other's have, and the person is called after.
     """
     incident = standings.incident_of(turn, run)
     if incident is None or run.fixes or run.stopping:
