@@ -15,6 +15,8 @@ AFTER_DEAFNESS = 5 * MINUTE
 REMINDED = 15 * MINUTE
 REMEMBERED = 15 * MINUTE
 """An alert that ended and fires again within less is the one it was."""
+LONGEST_PASS = 30 * 24 * 60 * MINUTE
+"""Nobody asks who was on call longer ago: a ``next`` step counts from when the same pass paged its rota."""
 UNMET = -1
 """The number of an incident that was opened and has not been heard of yet."""
 STEPS = frozenset({"step_due", "step_repeated", "escalation_exhausted", "last_resort"})

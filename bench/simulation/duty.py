@@ -6,12 +6,14 @@ calendar, stand-ins for those who are away, and what people agreed.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from bench.simulation.clocks import Turn, changes, turns
+from bench.simulation.clocks import SECOND, Turn, changes, turns
 from bench.simulation.landscape import Away, Entry, Landscape, Turns
+
+_DAY = 86_400 * SECOND
 
 
 class Cover(NamedTuple):
@@ -33,19 +35,52 @@ class StandIn(NamedTuple):
     away: str
 
 
-class Rota(NamedTuple):
-    """A schedule: its layers, the calendar over them, and when its people are away."""
+class Rota:
+    """A schedule: its layers, the calendar over them, and when its people are away. Made once for an edition of the
+    plan, and asked often: what its calendars say in years is found by the day.
+    """
 
-    layers: tuple[Turns, ...]
-    entries: tuple[Entry, ...] = ()
-    away: tuple[Away, ...] = ()
+    def __init__(self, layers: tuple[Turns, ...], entries: Sequence[Entry] = (), away: Sequence[Away] = ()) -> None:
+        self.layers = layers
+        self._entries = _by_day(entries)
+        self._away = _by_day(away)
+        self._stand_ins = _by_day(stand_ins(layers, away))
+
+    def named(self, at: int) -> set[str]:
+        """Whom the calendar over it names."""
+        return {one.person for one in _now(self._entries, at)}
+
+    def gone(self, at: int) -> set[str]:
+        """Who of its people is away."""
+        return {one.person for one in _now(self._away, at)}
+
+    def stand_in(self, at: int) -> list[StandIn]:
+        """Who takes somebody's turn, in the order in which they were found."""
+        return _now(self._stand_ins, at)
+
+
+_Timed = TypeVar("_Timed", Away, Entry, StandIn)
+
+
+def _by_day(spans: Iterable[_Timed]) -> dict[int, list[_Timed]]:
+    """Ranges of time by the days (of 24 hours, from the first of all) that they touch, in their order."""
+    found: dict[int, list[_Timed]] = {}
+    for one in spans:
+        for day in range(one.start // _DAY, (one.end - 1) // _DAY + 1):
+            found.setdefault(day, []).append(one)
+    return found
+
+
+def _now(found: dict[int, list[_Timed]], at: int) -> list[_Timed]:
+    """Those of them in which an instant lies."""
+    return [one for one in found.get(at // _DAY, ()) if one.start <= at < one.end]
 
 
 def rota_of(land: Landscape, name: str) -> Rota:
     """A schedule of a landscape."""
     layers = land.rotas[name]
     people = {person for layer in layers for turn in layer.people for person in turn}
-    away = tuple(one for person in sorted(people & land.away.keys()) for one in land.away[person])
+    away = [one for person in sorted(people & land.away.keys()) for one in land.away[person]]
     return Rota(layers, land.entries.get(name, ()), away)
 
 
@@ -54,15 +89,13 @@ def on_call(rota: Rota, covers: list[Cover], at: int) -> set[str]:
     away; over them what was agreed, in the order of the overrides' numbers. What was agreed for somebody's turn takes
     it also from whoever stands in.
     """
-    named = {one.person for one in rota.entries if one.start <= at < one.end}
+    named = rota.named(at)
     on = {(person, "") for person in named or {one.person for one in turns(rota.layers, at)}}
-    if not named and any(one.start <= at < one.end for one in rota.away):
-        for one in stand_ins(rota.layers, rota.away):
-            if one.start <= at < one.end and (one.away, "") in on:
+    if not named and rota.gone(at):
+        for one in rota.stand_in(at):
+            if (one.away, "") in on:
                 on = (on - {(one.away, "")}) | {(one.person, one.away)}
-    for cover in sorted(covers):
-        if not cover.start <= at < cover.end:
-            continue
+    for cover in sorted(one for one in covers if one.start <= at < one.end):
         if not cover.instead_of:
             on = {(cover.person, "")}
         for person, turn_of in sorted(on) if cover.instead_of else ():
@@ -78,7 +111,7 @@ def next_in_line(rota: Rota, covers: list[Cover], at: int) -> set[str]:
         return set()
     layer = rota.layers[now[0].layer]
     busy = {one.person for one in now} | on_call(rota, covers, at)
-    gone = {one.person for one in rota.away if one.start <= at < one.end}
+    gone = rota.gone(at)
     latest = max(one.turn for one in now)
     for others in (busy | gone, busy):
         for later in range(latest + 1, latest + len(layer.people)):
@@ -97,8 +130,7 @@ class _Part(NamedTuple):
     turn: Turn
 
 
-@lru_cache(maxsize=2_000)
-def stand_ins(layers: tuple[Turns, ...], away: tuple[Away, ...]) -> tuple[StandIn, ...]:
+def stand_ins(layers: tuple[Turns, ...], away: Sequence[Away]) -> tuple[StandIn, ...]:
     """Who takes the turns of people who are away: the next in the same layer who is there for all of that time, and on
     call by the schedule in none of it.
     """
@@ -131,7 +163,7 @@ def _parts(layers: tuple[Turns, ...], gone: Away) -> list[_Part]:
 
 
 def _is_free(
-    layers: tuple[Turns, ...], away: tuple[Away, ...], found: list[StandIn], person: str, part: _Part
+    layers: tuple[Turns, ...], away: Sequence[Away], found: list[StandIn], person: str, part: _Part
 ) -> bool:
     if any(one.person == person and one.start < part.end and part.start < one.end for one in away):
         return False

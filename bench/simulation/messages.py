@@ -22,12 +22,17 @@ class Messages:
         step.
         """
         self._sent: dict[tuple[int, str, str], int] = {}
+        """When something was handed to a channel last, by incident, person and way; and of what the channel took,"""
+        self._taken: dict[tuple[int, str], int] = {}
+        """by incident and person."""
         self._paged: dict[tuple[str, str], list[int]] = {}
 
-    def left(self, page: Page, together: Iterable[Page], now: int) -> None:
-        """A message left, about some pages."""
+    def left(self, page: Page, together: Iterable[Page], answer: str, now: int) -> None:
+        """A message left, about some pages, and its channel answered."""
         for row in together:
             self._sent[row.incident, row.person, row.channel] = now
+            if answer == "sent":
+                self._taken[row.incident, row.person] = now
         lately = self._paged.setdefault((page.person, page.channel), [])
         lately.append(now)
         del lately[:-4]
@@ -70,3 +75,7 @@ class Messages:
     def sent_at(self, number: int, person: str) -> int:
         """When something left to a person for an incident last."""
         return max((self._sent.get((number, person, way), 0) for way in WAYS), default=0)
+
+    def taken_at(self, number: int, person: str) -> int:
+        """When a channel took something to a person for an incident last."""
+        return self._taken.get((number, person), 0)

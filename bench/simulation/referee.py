@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 
 from bench.simulation.cases import (
     AFTER_DEAFNESS,
+    LONGEST_PASS,
     REMEMBERED,
     REMINDED,
     STEPS,
@@ -107,7 +108,8 @@ class Referee:
         """Somebody takes a place on call: what waits for a morning is judged again, now, and when the cover begins and
         ends.
         """
-        self.seen.covers.setdefault(rota, []).append(cover)
+        before = self.seen.covers.get(rota, ())
+        self.seen.covers[rota] = [*(one for one in before if one.end > now - LONGEST_PASS), cover]
         for at in (cover.start, cover.end):
             if at > now:
                 heappush(self._turns, at)
@@ -153,7 +155,7 @@ class Referee:
                 raise foul(f"page {row.id} to {row.person} left though nobody is to be paged", case, now)
             self.steps.on_shift(case, row, now)
             self.seen.tries.setdefault(row.incident, []).append((row, answer))
-        self.messages.left(page, together, now)
+        self.messages.left(page, together, answer, now)
 
     def answered(self, page: Page, answer: str) -> None:
         """A channel answered. Refused for good, the method is left alone while there is another."""
@@ -282,12 +284,16 @@ class Referee:
             self._trigger(case, now, anew=True)
         elif case.state == "resolved":
             self._trigger(case, now, anew=True)
-        elif case.state == "triggered" and case.paused and not alarm.silences and case.ended.get(alarm.instance) != now:
+        elif case.state == "triggered" and case.paused and not alarm.silences and not self._returns(case, alarm, now):
             self._trigger(case, now, anew=True)  # nobody was ever paged for what the silence does not cover
 
     def _is_put_off(self, case: Case, alarm: Alarm, now: int) -> bool:
         """Whether an alert that fires again is part of what a person put off, who resolved its incident."""
-        return alarm.instance in case.put_off and now - case.ended[alarm.instance] < REMEMBERED
+        return alarm.instance in case.put_off and self._returns(case, alarm, now)
+
+    def _returns(self, case: Case, alarm: Alarm, now: int) -> bool:
+        """Whether an alert that fires is one that had ended a while ago. Somebody was paged for it, and is paged on."""
+        return now - case.ended.get(alarm.instance, -REMEMBERED) < REMEMBERED
 
     def _judge_again(self, case: Case, now: int) -> None:
         """Alerts of a case changed: it is over, it pauses, or it goes on."""

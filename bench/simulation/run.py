@@ -16,6 +16,7 @@ from bench.simulation.clocks import SECOND, instant, within
 from bench.simulation.duty import Cover
 from bench.simulation.landscape import SEVERITIES, Landscape, absences, made_up, rota_calendar
 from bench.simulation.referee import Referee
+from tocsin.alerts.alert import Alert
 from tocsin.engine.commands import Acknowledge, AddOverride, AnyCommand, Resolve, Result, SetReach, SetSilence
 from tocsin.engine.engine import Engine
 from tocsin.engine.inputs import AnyInput, CalendarRead, Deaf, Decided, Delivered, PlanChange, Received, Tick, Unsure
@@ -137,6 +138,7 @@ class Run:
         self._order = 0
         self._answering: set[int] = set()
         """Incidents that somebody is about to acknowledge."""
+        self._called: dict[int, tuple[str, str]] = {}
         self._crash = False
         self._crashed: Page | None = None
         self._names_touched: list[tuple[str, str]] = []
@@ -217,11 +219,11 @@ class Run:
     def _look(self, case: Case) -> None:
         """Every alert of a case that fires is quiet for a reason that ends when the rules say."""
         state = self.engine.state
-        firing = {
-            labels["instance"]: alert
-            for alert in state.known_of("events", case.service).values()
-            if alert.firing and (labels := alert.labels)["alertname"] == case.name
-        }
+        firing = {}
+        for alert in state.known_of("events", case.service).values():
+            name, instance = self._called.get(alert.id) or self._call(alert)
+            if alert.firing and name == case.name:
+                firing[instance] = alert
         if firing.keys() != case.alarms.keys():
             raise Foul(f"at {self.now}: {sorted(firing)} fire, {sorted(case.alarms)} should; {case}")
         for alarm in case.alarms.values():
@@ -236,6 +238,12 @@ class Run:
                 raise Foul(f"at {self.now}: {reason} ends at {until} and should at {wanted}; {case}")
             if not alarm.home and until != max(alarm.silences.values(), default=0):
                 raise Foul(f"at {self.now}: a silenced alert is quiet until {until}; {case}")
+
+    def _call(self, alert: Alert) -> tuple[str, str]:
+        """What an alert is known by, which never changes and would be read again and again."""
+        labels = alert.labels
+        found = self._called[alert.id] = labels["alertname"], labels["instance"]
+        return found
 
     def _until(self, case: Case, home: bool) -> int | None:
         if not home:

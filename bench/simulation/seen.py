@@ -24,18 +24,19 @@ class Seen:
         """and what was handed to a channel, with its answer."""
         self.absent = 0
         """How often a schedule was asked of which somebody was away, or that a calendar decides."""
-        self._rotas: dict[str, Rota] = {}
+        self._rotas: dict[int, dict[str, Rota]] = {}
+        """By edition of the plan, which a run keeps and puts in force again and again."""
 
     def plan(self, land: Landscape) -> None:
         """Another plan is in force."""
         self.land = land
-        self._rotas.clear()
 
     def rota(self, name: str) -> Rota:
         """A schedule of the plan in force."""
-        if name not in self._rotas:
-            self._rotas[name] = rota_of(self.land, name)
-        return self._rotas[name]
+        rotas = self._rotas.setdefault(id(self.land), {})
+        if name not in rotas:
+            rotas[name] = rota_of(self.land, name)
+        return rotas[name]
 
     def people(self, case: Case, step: Step, first: int, now: int) -> set[str]:
         """Everybody behind a step's targets. The next in line counts from whom steps before the ``first`` that is due
@@ -59,8 +60,7 @@ class Seen:
                 found |= next_in_line(rota, covers, then) | (on_call(rota, covers, now) - on_call(rota, covers, then))
             else:
                 rota = self.rota(name)
-                away = any(one.start <= now < one.end for one in rota.away)
-                self.absent += away or any(one.start <= now < one.end for one in rota.entries)
+                self.absent += bool(rota.gone(now) or rota.named(now))
                 found |= on_call(rota, self.covers.get(name, []), now)
         return found
 

@@ -98,6 +98,8 @@ class Steps:
 
     def go_round(self, now: int) -> None:
         """Of several who can be reached a step pages whoever had their turn longest ago, or never yet."""
+        if not self._turned:  # which is nearly always so, and asked at every instant
+            return
         for _, case, step, one, able in sorted(self._turned, key=lambda turned: turned[0]):
             had = self._had.setdefault((case.service, step), {})
             waited = sorted(other for other in able if had.get(other, 0) < had.get(one, 0))
@@ -139,14 +141,21 @@ class Steps:
 
     def on_shift(self, case: Case, row: Page, now: int) -> None:
         """A page that was refused for now and never left is not tried beyond its person's shift where somebody has it
-        by then.
+        by then who can be reached.
         """
         if row.attempts and str(row.reason) in STEPS and row.step < len(case.steps):
-            sent = self.messages.sent_at(case.number, row.person)
             people = self.seen.people(case, case.steps[row.step], case.step, now)
             was = self.seen.people(case, case.steps[row.step], case.step, row.intended_at)
-            if sent < row.intended_at and people and row.person in was - people:
+            over = self.messages.taken_at(case.number, row.person) < row.intended_at and row.person in was - people
+            able = any(self.seen.land.people[one].ways for one in people)
+            if over and able and not self._meant_by_another(case, row, now):
                 raise foul(f"{row.person} was tried again by step {row.step + 1} though their shift is over", case, now)
+
+    def _meant_by_another(self, case: Case, row: Page, now: int) -> bool:
+        """Whether another step that was paged, or passed over, means the person of a row."""
+        last = max(case.under_way or 0, row.step)
+        others = (place for place in range(min(last + 1, len(case.steps))) if place != row.step)
+        return any(row.person in self.seen.people(case, case.steps[place], place, now) for place in others)
 
     def _takes_over(self, case: Case, row: Page, now: int) -> bool:
         """Whether a row is to somebody on call now, in place of somebody whose shift ended before a page left."""
@@ -155,7 +164,7 @@ class Steps:
         asked = case.asked_whom.get(row.step, set())
         people = self.seen.people(case, case.steps[row.step], case.step, now)
         since = case.asked.get(row.step, now)
-        gone = {one for one in asked - people if self.messages.sent_at(case.number, one) < since}
+        gone = {one for one in asked - people if self.messages.taken_at(case.number, one) < since}
         asked -= gone
         if gone:
             self._taken_over[case.number, row.step] = now  # by several, perhaps

@@ -658,3 +658,76 @@ def test_what_nobody_answered_is_no_yes_while_another_run_works_there() -> None:
     assert world.done == ["kick"] and world.run(3).incident == 1 and world.run(3).state == "asking"
     world.until("10m")
     assert world.done == ["kick", "drain"], "nobody works there any more"
+
+
+# -- it would call a person, for what code has just fixed ---------------------------------------------------------------
+
+
+@playbook(name="wary", answers=FULL, trust=trust(start="act"), hand_over_after="5m")
+def wary(run: Run, pump: Pump) -> None:
+    now = run.look(level, pump)
+    if now.full <= 80:
+        run.hand_over("it has room, so something else is wrong", now, next="Look at who fills it")
+    run.fix(drain, pump)
+    run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+
+def test_a_run_that_would_call_a_person_for_what_the_same_playbook_just_fixed_gives_the_alert_time_to_end() -> None:
+    world = two(wary)
+    world.full_of("cart").until("1m").over_of("cart")
+    assert world.outcomes == ["verified", "handed_over"] and world.pages == []
+    assert world.incident(2).paused is Reason.PLAYBOOK_VERIFIED
+    world.is_whole()
+    world.comes_back()
+    world.until("9m").over_of("pay").until("30m")
+    assert world.pages == [] and not world.incident(2).open
+
+
+def test_when_the_alert_goes_on_the_person_is_called_and_reads_what_was_found() -> None:
+    world = two(wary)
+    world.full_of("cart").until("1m").over_of("cart").until("9m")
+    assert world.pages == []
+    world.until("11m")
+    assert [page[2] for page in world.pages] == [2]
+    assert any("it has room, so something else is wrong" in line for line in world.incident(2).tried)
+    world.is_whole()
+
+
+def test_whoever_it_hands_over_to_is_called_first_once_that_time_is_over() -> None:
+    plan = PLAN.replace("services:", "  dba:\n    - {page: ben, wait: 5m}\nservices:", 1)
+
+    @playbook(name="wary", answers=FULL, trust=trust(start="act"), hand_over_after="5m", hand_over_to="dba")
+    def to_dba(run: Run, pump: Pump) -> None:
+        wary(run, pump)
+
+    world = two(to_dba, plan=plan)
+    world.full_of("cart").until("1m").over_of("cart").until("9m")
+    assert world.pages == []
+    world.until("11m")
+    assert [(page[1], page[2]) for page in world.pages] == [("ben", 2)]
+
+
+def test_what_another_playbook_fixed_keeps_no_run_from_calling_a_person() -> None:
+    world = Waits(wary, kicks)
+    world.takes = "2s"
+    world.full["main"] = 97
+    world.midst.append(lambda: world.full_of("pay"))
+    assert world.by_hand("cart", "kicks").ok
+    assert world.outcomes == ["verified", "handed_over"]
+    assert [page[2] for page in world.pages] == [1]
+
+
+def test_a_run_that_changed_something_calls_a_person_at_once() -> None:
+    begun: list[Run] = []
+
+    @playbook(name="twice", answers=FULL, trust=trust(start="act"), hand_over_after="5m")
+    def twice(run: Run, pump: Pump) -> None:
+        begun.append(run)
+        run.fix(drain, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+        if len(begun) > 1:
+            run.hand_over("it will be full again")
+
+    world = two(twice)
+    world.full_of("cart").until("1m").over_of("cart")
+    assert world.outcomes == ["verified", "handed_over"] and [page[2] for page in world.pages] == [2]

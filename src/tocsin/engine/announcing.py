@@ -44,9 +44,8 @@ def step(
 def _still_waits(turn: Turn, incident: Incident, person: Person, call: Call) -> Page | None:
     """The page that waits for a person already, when their rules would write down no other one now."""
     about = about_incident(incident, call.reason, call.at_step)
-    if wanted(turn, person, about):
-        return None
-    return min(coming(turn, person.key, about).values(), key=when, default=None)
+    first = min(coming(turn, person.key, about).values(), key=when, default=None)
+    return first if first is not None and not wanted(turn, person, about) else None
 
 
 def listed(people: Sequence[Person]) -> str:

@@ -259,8 +259,10 @@ def release(turn: Turn, incident: Incident) -> None:
         _limit(turn, incident)
 
 
-def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVER) -> None:
-    """Call a person at once, with everything that was found."""
+def hand_over(
+    turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVER, *, lifts: bool = True
+) -> None:
+    """Call a person, with everything that was found: at once, unless pages wait on (``lifts``)."""
     doubted = doubt(turn, run)
     incident = incident_of(turn, run)
     run.advice = evidence.advice(turn, run)
@@ -271,7 +273,8 @@ def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVE
         where = f" on {' and '.join(run.targets.values())}" if len(incident.works) > 1 and run.targets else ""
         conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}", *doubted)
         note(incident, conclusion, *changed_nothing(turn, run, incident), *rest)
-        if reason is not Reason.GUARD_SILENCE:  # else what is heard is still code's; the rest has its turn when it is
+        # After a silence what is heard is still code's; the rest has its turn when it is heard.
+        if lifts and reason is not Reason.GUARD_SILENCE:
             holding.lift(turn, incident, reason)
         if reason not in PEOPLE_THERE:
             call_first(turn, run, incident)

@@ -5,6 +5,7 @@ whose turn it is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from tocsin.access.actors import person_of
 from tocsin.catalog.people import Person
@@ -104,11 +105,17 @@ def behind(
     """Who is behind targets now, when they are paged for an incident: by its next step, or by ``step`` when this is
     said; ``before``: as far as the pages before this one tell.
     """
-    if not any(target.startswith("schedule:") and target.count(":") > 1 for target in targets):
+    if not _counts_on(targets):
         return turn.behind(targets)
     rows = [row for row in ledger.rows(turn, incident.number) if before is None or row.id < before]
     since = paged_since(incident, rows, incident.step if step is None else step)
     return turn.plan.reached_by(targets, turn.now, turn.state.covers, since) if since else turn.behind(targets)
+
+
+@lru_cache(maxsize=10_000)
+def _counts_on(targets: tuple[str, ...]) -> bool:
+    """Whether some of these targets are counted on from whoever has a schedule: ``schedule:shop:next``."""
+    return any(target.startswith("schedule:") and target.count(":") > 1 for target in targets)
 
 
 def paged_since(incident: Incident, rows: Iterable[Page], step: int) -> dict[str, Instant]:

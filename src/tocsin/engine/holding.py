@@ -49,7 +49,8 @@ def may_hold(turn: Turn, incident: Incident) -> bool:
 
 def at_work(turn: Turn, incident: Incident) -> list[Run]:
     """The runs of an incident that live, the oldest first."""
-    return [turn.state.runs[one] for one in sorted(turn.state.at_work.get(incident.number, ()))]
+    numbers = turn.state.at_work.get(incident.number)
+    return [turn.state.runs[one] for one in sorted(numbers)] if numbers else []
 
 
 def busy(turn: Turn, incident: Incident) -> Run | None:

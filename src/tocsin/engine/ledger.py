@@ -59,9 +59,15 @@ def answered(turn: Turn, row: Page) -> None:
 
 def alike(turn: Turn, row: Page) -> list[Page]:
     """The pages of the same incident and kind to the same place, oldest first. What is about none has none like it."""
-    place = (row.kind, row.person, row.channel, row.address)
     pages = rows(turn, row.incident) if row.incident else []
-    return [one for one in pages if (one.kind, one.person, one.channel, one.address) == place]
+    return [
+        one
+        for one in pages
+        if one.person == row.person
+        and one.kind == row.kind
+        and one.channel == row.channel
+        and one.address == row.address
+    ]
 
 
 def of_round(turn: Turn, row: Page) -> list[Page]:

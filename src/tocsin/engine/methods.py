@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tocsin.catalog.people import Person
 from tocsin.engine.turn import Turn
 from tocsin.incidents.routes import SEVERITIES
@@ -21,12 +23,18 @@ def reach_of(turn: Turn, person: str) -> Reach:
 
 def able(turn: Turn, person: str) -> list[Contact]:
     """The methods a person can be paged by now, the most direct first."""
-    return usable(turn.state.contacts_by(person), turn.plan.reaches)
+    return usable(_of(turn, person), turn.plan.reaches)
+
+
+def _of(turn: Turn, person: str) -> Collection[Contact]:
+    """A person's methods as they are kept, for a look that changes none."""
+    theirs = turn.state.contacts_of.get(person)
+    return theirs.values() if theirs else ()
 
 
 def has_any(turn: Turn, person: str) -> bool:
     """Whether a person can be paged by any method now."""
-    return reaches(turn.state.contacts_by(person), turn.plan.reaches)
+    return reaches(_of(turn, person), turn.plan.reaches)
 
 
 def serves(turn: Turn, contact: Contact, person: str) -> bool:
@@ -38,7 +46,7 @@ def serves(turn: Turn, contact: Contact, person: str) -> bool:
 
 def planned(turn: Turn, person: str, urgency: str = "high") -> list[Planned]:
     """By which methods a person is paged for something of this urgency, and after which time each."""
-    return ways(person, turn.state.contacts_by(person), reach_of(turn, person), urgency, turn.plan.reaches)
+    return ways(person, _of(turn, person), reach_of(turn, person), urgency, turn.plan.reaches)
 
 
 def morning(turn: Turn, person: Person) -> Instant | None:
@@ -62,10 +70,16 @@ def left(contact: Contact) -> list[Left]:
     return [Left(*one) for one in zip(contact.paged, [*unknown, *contact.graded], strict=True)]
 
 
+def is_busy(contact: Contact, reach: Reach, now: Instant) -> bool:
+    """Whether anything left by a method within the time in which others may have to wait for it."""
+    return bool(contact.paged) and now - contact.paged[-1] < reach.bundle_within
+
+
 def leaves(turn: Turn, contact: Contact, severity: str) -> None:
     """A message leaves by a method: remember it as long as others may have to wait for it."""
     reach = reach_of(turn, contact.person)
-    of_late = [*left(contact), Left(turn.now, severity)]
+    before = left(contact) if is_busy(contact, reach, turn.now) else []
+    of_late = [*before, Left(turn.now, severity)]
     kept = remembered(of_late, reach.bundle_after, reach.bundle_within, turn.now)
     contact.paged, contact.graded = [one.at for one in kept], [one.severity for one in kept]
     turn.save_contact(contact)

@@ -368,6 +368,8 @@ def _relieved(turn: Turn, row: Page) -> bool:
 def _bundled(turn: Turn, row: Page, contact: Contact) -> Instant | None:
     """Until when a page waits to go with others, because so many as grave have just left by its method."""
     reach = methods.reach_of(turn, row.person)
+    if not methods.is_busy(contact, reach, turn.now):
+        return None
     left = methods.left(contact)
     return bundled_until(left, calling.severity(turn, row), reach.bundle_after, reach.bundle_within, turn.now)
 

@@ -216,8 +216,9 @@ def tidy(turn: Turn) -> None:
             break
         del state.results[oldest.key]
         turn.changes.dropped_results[oldest.key] = None
-    for id in [id for id, page in state.pages_of.get(0, {}).items() if _told(turn, page)]:
-        turn.changes.pages[id] = state.forget_page(id)
+    if of_none := state.pages_of.get(0):
+        for id in [id for id, page in of_none.items() if _told(turn, page)]:
+            turn.changes.pages[id] = state.forget_page(id)
 
 
 def _told(turn: Turn, page: Page) -> bool:

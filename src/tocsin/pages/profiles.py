@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from tocsin.pages.channels import NAMES, read
@@ -21,6 +21,7 @@ def profiles() -> Mapping[str, Profile]:
     return {name: read(name) for name in NAMES}
 
 
+@lru_cache(maxsize=1_000)
 def profile(channel: str) -> Profile:
     """A channel by its name. The ledger may be older than this version: of one that is gone, what is said of most."""
     found = profiles().get(channel)

@@ -365,8 +365,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         asked = covers.get(schedule, ())
         known = self._covers_of.get(schedule)
         if known is None or known[0] is not asked:
-            left = all(not one.person or one.person in self.people for one in asked)
-            kept = asked if left else tuple(one for one in asked if not one.person or one.person in self.people)
+            if known is not None and known[0] == asked:  # after a start, or a plan and back: what they say is the same
+                kept = known[1]
+            else:
+                left = all(not one.person or one.person in self.people for one in asked)
+                kept = asked if left else tuple(one for one in asked if not one.person or one.person in self.people)
             known = self._covers_of[schedule] = asked, kept
         return known[1]
 
