@@ -660,7 +660,7 @@ def test_what_nobody_answered_is_no_yes_while_another_run_works_there() -> None:
     assert world.done == ["kick", "drain"], "nobody works there any more"
 
 
-# -- it would call a person, for what code has just fixed ---------------------------------------------------------------
+# -- it would call a person, for what code has just fixed --------------------------------------------------------------
 
 
 @playbook(name="wary", answers=FULL, trust=trust(start="act"), hand_over_after="5m")
