@@ -259,10 +259,8 @@ def release(turn: Turn, incident: Incident) -> None:
         _limit(turn, incident)
 
 
-def hand_over(
-    turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVER, *, lifts: bool = True
-) -> None:
-    """Call a person, with everything that was found: at once, unless pages wait on (``lifts``)."""
+def hand_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVER) -> None:
+    """Call a person at once, with everything that was found."""
     doubted = doubt(turn, run)
     incident = incident_of(turn, run)
     run.advice = evidence.advice(turn, run)
@@ -273,8 +271,7 @@ def hand_over(
         where = f" on {' and '.join(run.targets.values())}" if len(incident.works) > 1 and run.targets else ""
         conclusion, *rest = found(run, f"{run.playbook} could not finish{where}: {why}", *doubted)
         note(incident, conclusion, *changed_nothing(turn, run, incident), *rest)
-        # After a silence what is heard is still code's; the rest has its turn when it is heard.
-        if lifts and reason is not Reason.GUARD_SILENCE:
+        if reason is not Reason.GUARD_SILENCE:  # else what is heard is still code's; the rest has its turn when it is
             holding.lift(turn, incident, reason)
         if reason not in PEOPLE_THERE:
             call_first(turn, run, incident)

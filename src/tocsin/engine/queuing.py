@@ -84,25 +84,18 @@ def give_time(turn: Turn, run: Run, incident: Incident) -> None:
     """A run found nothing to fix, or may not begin so soon after: where another one, a person's too, had just fixed the
     same system, that was it, and its alerts get as long to end as that one's.
     """
-    by = had_just_fixed(turn, run, incident)
-    if by is None:
-        return
     key = key_of(run.playbook, run.targets.values())
+    work = incident.works.get(key)
+    by = _fixed_by(turn, run, incident)
+    if by is None or work is None or work.run != run.number or run.rung not in ("ask", "act"):
+        return
+    if incident.state != "triggered" or not holding.may_hold(turn, incident):
+        return
     until = (by.verified_at or 0) + WATCH
-    incident.works = {**incident.works, key: replace(incident.works[key], pages_until=until)}
+    incident.works = {**incident.works, key: replace(work, pages_until=until)}
     what = f"Run {by.number} of {by.playbook} had just fixed it; its alerts get {say_duration(until - turn.now)} to end"
     turn.enter(incident.number, what, Reason.PLAYBOOK_VERIFIED, run=str(by.number))
     holding.arm(turn, incident)
-
-
-def had_just_fixed(turn: Turn, run: Run, incident: Incident) -> Run | None:
-    """The run that had just fixed what a run is about, where pages may wait for the alerts to end; None elsewhere."""
-    work = incident.works.get(key_of(run.playbook, run.targets.values()))
-    if work is None or work.run != run.number or run.rung not in ("ask", "act"):
-        return None
-    if incident.state != "triggered" or not holding.may_hold(turn, incident):
-        return None
-    return _fixed_by(turn, run, incident)
 
 
 def _fixed_by(turn: Turn, run: Run, incident: Incident) -> Run | None:

@@ -93,8 +93,7 @@ def reported(turn: Turn, told: Reported) -> Result:
             run.cut = gave_up.kind == "cut"
             quiet = gave_up.kind in ("handed_over", "withheld", "cut")
             run.broke = not quiet and not _carried_in_vain(turn, run)
-            if gave_up.kind != "handed_over" or not _leaves_time(turn, run, gave_up.why):
-                _fails(turn, run, gave_up.why)
+            _fails(turn, run, gave_up.why)
     return Result(ok=run.state == "running")
 
 
@@ -393,21 +392,6 @@ def _fails(turn: Turn, run: Run, why: str) -> None:
         answering.end(turn, run, "cancelled", Reason.RUN_CANCELLED, run.stopping)
         return
     _hands_over(turn, run, why + standings.under_way(turn, run), Reason.HANDED_OVER)
-
-
-def _leaves_time(turn: Turn, run: Run, why: str) -> bool:
-    """Whether a run that would call a person, and changed nothing, came too late: one of the same playbook had just
-    fixed what it is about. Then its alerts get the time to end that the other's have, and the person is called after.
-    """
-    incident = standings.incident_of(turn, run)
-    if incident is None or run.fixes or run.stopping:
-        return False
-    by = queuing.had_just_fixed(turn, run, incident)
-    if by is None or by.playbook != run.playbook:
-        return False  # what another playbook fixed need not be what this one found
-    answering.hand_over(turn, run, why, lifts=False)
-    queuing.give_time(turn, run, incident)
-    return True
 
 
 def _hands_over(turn: Turn, run: Run, why: str, reason: Reason = Reason.HANDED_OVER) -> None:
