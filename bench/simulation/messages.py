@@ -22,11 +22,9 @@ class Messages:
         step.
         """
         self._sent: dict[int, dict[tuple[str, str], int]] = {}
-        """When something was handed to a channel last, by incident, and there by person and way; and of what the channel
-        took,
-        """
+        """When something was handed to a channel last: by incident, and there by person and way."""
         self._taken: dict[int, dict[str, int]] = {}
-        """by person."""
+        """When a channel took something last: by incident, and there by person."""
         self._paged: dict[tuple[str, str], list[int]] = {}
 
     def left(self, page: Page, together: Iterable[Page], answer: str, now: int) -> None:
