@@ -46,7 +46,7 @@ def wall(at: int, zone: str) -> datetime:
     return moment(at).astimezone(place_of(zone)).replace(tzinfo=None)
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=30_000)
 def edges(shown: datetime, zone: str) -> tuple[int, int]:
     """The first and the last instant a wall clock shows a time; where it skips the time, the one it jumps at."""
     place = place_of(zone)
@@ -83,7 +83,7 @@ def _near(layer: Turns, shown: datetime) -> int:
     return shown.year * 12 + shown.month - layer.starts.year * 12 - layer.starts.month
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=30_000)
 def _span(layer: Turns, turn: int) -> tuple[int, int]:
     """From when until when a turn is on."""
     return edges(_begin(layer, turn), layer.zone)[0], edges(_begin(layer, turn + 1), layer.zone)[1]
@@ -106,7 +106,7 @@ def _on(layer: Turns, at: int) -> list[tuple[int, int]]:
     return found
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=30_000)
 def _office(day: date, zone: str) -> tuple[int, int]:
     """From when until when offices are open on a day."""
     nine, six = (datetime.combine(day, datetime.min.time()) + timedelta(hours=hour) for hour in (9, 18))

@@ -21,18 +21,18 @@ class Messages:
         """Until when, and since when, a message for an incident has to have left to a person, by a way ("" any), for a
         step.
         """
-        self._sent: dict[tuple[int, str, str], int] = {}
-        """When something was handed to a channel last, by incident, person and way; and of what the channel took,"""
-        self._taken: dict[tuple[int, str], int] = {}
-        """by incident and person."""
+        self._sent: dict[int, dict[tuple[str, str], int]] = {}
+        """When something was handed to a channel last: by incident, and there by person and way."""
+        self._taken: dict[int, dict[str, int]] = {}
+        """When a channel took something last: by incident, and there by person."""
         self._paged: dict[tuple[str, str], list[int]] = {}
 
     def left(self, page: Page, together: Iterable[Page], answer: str, now: int) -> None:
         """A message left, about some pages, and its channel answered."""
         for row in together:
-            self._sent[row.incident, row.person, row.channel] = now
+            self._sent.setdefault(row.incident, {})[row.person, row.channel] = now
             if answer == "sent":
-                self._taken[row.incident, row.person] = now
+                self._taken.setdefault(row.incident, {})[row.person] = now
         lately = self._paged.setdefault((page.person, page.channel), [])
         lately.append(now)
         del lately[:-4]
@@ -67,15 +67,21 @@ class Messages:
                 continue  # answered or over: nobody needs it any more
             if self.seen.gaps and self.seen.gaps[-1][0] <= until < self.seen.gaps[-1][1]:
                 heappush(self._owed, (self.seen.gaps[-1][1] + BUNDLED_WITHIN, begun, number, person, way, step))
-            elif (self._sent.get((number, person, way), 0) if way else self.sent_at(number, person)) < begun:
+            elif self.sent_at(number, person, (way,) if way else WAYS) < begun:
                 if begun <= case.quieted <= now:
                     continue  # it was answered, over or paged anew meanwhile, and what had not left was withdrawn
                 raise foul(f"no message left to {person} ({way or 'any way'}) in time", case, now)
 
-    def sent_at(self, number: int, person: str) -> int:
-        """When something left to a person for an incident last."""
-        return max((self._sent.get((number, person, way), 0) for way in WAYS), default=0)
+    def sent_at(self, number: int, person: str, ways: tuple[str, ...] = WAYS) -> int:
+        """When something left to a person for an incident last, by some ways."""
+        known = self._sent.get(number)
+        return max(known.get((person, way), 0) for way in ways) if known else 0
 
     def taken_at(self, number: int, person: str) -> int:
         """When a channel took something to a person for an incident last."""
-        return self._taken.get((number, person), 0)
+        return self._taken.get(number, {}).get(person, 0)
+
+    def over(self, number: int) -> None:
+        """Nothing of an incident is asked any more."""
+        self._sent.pop(number, None)
+        self._taken.pop(number, None)

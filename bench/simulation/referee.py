@@ -223,10 +223,15 @@ class Referee:
         if case.state == "acknowledged" and case.held_until is not None and case.held_until <= now:
             self._trigger(case, now)
         if case.state in ("none", "resolved") and not case.alarms and now > (case.keep_until or 0):
-            self.seen.by_number.pop(case.number, None)
+            self._forget(case)
             del self.cases[case.service, case.name]
         elif not (case.wanted and case.due is not None and case.due <= now):
             self._watch(case)
+
+    def _forget(self, case: Case) -> None:
+        """Its incident comes back no more."""
+        self.seen.by_number.pop(case.number, None)
+        self.messages.over(case.number)
 
     def _noticed(self, id: str, until: int) -> int:
         """When an end of a silence that lies in a stop is come upon: with the reminder before it."""
@@ -268,7 +273,7 @@ class Referee:
     def _place(self, case: Case, alarm: Alarm, now: int) -> None:
         """An alert fires that is in no open incident: an open one takes it, the last one is reopened, or one is new."""
         if case.state == "resolved" and case.keep_until is not None and now > case.keep_until:
-            self.seen.by_number.pop(case.number, None)
+            self._forget(case)
             case.state, case.number = "none", 0
         if case.snoozed_until is not None and self._is_put_off(case, alarm, now):
             alarm.home = True

@@ -37,6 +37,8 @@ from tocsin.store.writer import Store
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 NEVER = 1 << 62
+CALLED_KEPT = 10_000
+"""Of so many alerts it is remembered what they are known by."""
 REREAD = 140 * DAY
 """So often calendars are read: what is kept of one reaches 200 days ahead, and nobody is away for longer than 14."""
 ASKED = Request(source="events", method="POST", path="/api/events")
@@ -241,6 +243,8 @@ class Run:
 
     def _call(self, alert: Alert) -> tuple[str, str]:
         """What an alert is known by, which never changes and would be read again and again."""
+        if len(self._called) > CALLED_KEPT:
+            self._called.clear()
         labels = alert.labels
         found = self._called[alert.id] = labels["alertname"], labels["instance"]
         return found
