@@ -302,6 +302,34 @@ def test_typed_text_focus_and_scroll_survive_a_live_update(window: Page, site: S
     assert window.evaluate("scrollY") == scrolled
 
 
+def test_whoever_wakes_a_page_after_its_session_is_led_to_sign_in(window: Page, site: Site) -> None:
+    window.goto(f"{site.url}/incidents/1042")
+    live(window)
+    turn = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); "
+    turn += "document.dispatchEvent(new Event('visibilitychange')) }"
+    window.evaluate(turn, True)
+    window.context.clear_cookies()
+    window.evaluate(turn, False)
+    window.wait_for_url("**/sign-in?next=%2Fincidents%2F1042")
+
+
+def test_what_was_typed_stays_when_the_session_ends(window: Page, site: Site) -> None:
+    window.goto(f"{site.url}/incidents/1042")
+    live(window)
+    note = window.get_by_label("Write a note to the timeline")
+    note.fill("It is the bank, not us")
+    window.context.clear_cookies()
+    change(site, 1042)
+    expect(window.locator("#live")).to_have_text("Signed out; load this page again")
+    expect(note).to_have_value("It is the bank, not us")
+    window.get_by_role("button", name="Add the note").click()
+    expect(window.get_by_role("heading", name="You are signed out.")).to_be_visible()
+    expect(window.get_by_label("What you wrote")).to_have_value("It is the bank, not us")
+    assert axe(window) == []
+    window.get_by_role("link", name="Sign in").click()
+    window.wait_for_url("**/sign-in?next=%2Fincidents%2F1042")
+
+
 def test_selected_text_is_not_taken_away(window: Page, site: Site) -> None:
     window.goto(site.url + "/incidents/1042")
     live(window)
