@@ -377,6 +377,23 @@ def test_a_refused_press_shows_why(window: Page, site: Site) -> None:
     expect(window.locator("main")).to_contain_text("Incident #1044 is resolved already.")
 
 
+def test_a_page_that_refuses_a_form_is_kept_true_and_stays_when_the_theme_changes(window: Page, site: Site) -> None:
+    window.goto(f"{site.url}/incidents/1042?moves=open")
+    site.core.answer = c.Result(ok=False, code="conflict", message="It is put off for longer already")
+    window.get_by_role("button", name="Put it off").click()
+    expect(window.locator("#moves .bad")).to_be_visible()
+    live(window)
+    one = site.night.incident(1042)
+    one.alerts = 77
+    site.night.put(one)
+    change(site, 1042)
+    expect(window.locator("#sub")).to_contain_text("77 alerts")
+    window.get_by_role("button", name="Dark").click()
+    expect(window.locator("html")).to_have_attribute("data-theme", "dark")
+    assert window.url == f"{site.url}/incidents/1042?moves=open"
+    expect(window.locator("#sub")).to_be_visible()
+
+
 # -- by keyboard -------------------------------------------------------------------------------------------------------
 
 

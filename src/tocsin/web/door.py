@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
@@ -23,7 +23,18 @@ from tocsin.faces.who import (
 )
 from tocsin.intake.entrances import entrances, snippet, where
 from tocsin.web.services import Made, make_key, public_url
-from tocsin.web.view import FRAGMENT_HEADER, AnyRequest, View, fields, once, own_path, preferences, templates, view
+from tocsin.web.view import (
+    FRAGMENT_HEADER,
+    AnyRequest,
+    View,
+    came_from,
+    fields,
+    once,
+    own_path,
+    preferences,
+    templates,
+    view,
+)
 from tocsin.web.words import sentence
 
 THE_KEY = "YOUR-KEY"
@@ -195,12 +206,7 @@ def error_page(request: AnyRequest, problem: Problem) -> Response[Any]:
         onward = own_path(path + ("?" + query if query else "")) if request.method == "GET" else "/"
         return Redirect("/sign-in" + ("?" + urlencode({"next": onward}) if onward != "/" else ""), status_code=303)
     faces: Faces = request.app.state.faces
-    came_from = urlsplit(request.headers.get("referer", ""))
-    back = (
-        own_path(came_from.path + ("?" + came_from.query if came_from.query else ""), "")
-        if came_from.netloc == request.headers.get("host")
-        else ""
-    )
+    back = came_from(request)
     form, who = getattr(request.state, "form", {}), getattr(request.state, "who", None)
     headline, detail, sign_in = HEADLINES.get(problem.status, "This did not work."), _sentence(problem), ""
     if problem.code == "unwritten":

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -227,6 +227,11 @@ class View:
         one = self.status
         return one is not None and one.ready and (one.real_channel_proven_at is None or one.console_only)
 
+    @property
+    def own(self) -> str:
+        """Where a page is that answers a form: that it was sent from. "" for a page that was asked for."""
+        return came_from(self.request) if self.request.method == "POST" else ""
+
     def draw(
         self, template: str, *, code: int = 200, headers: Mapping[str, str] | None = None, theme: str = "", **what: Any
     ) -> Response[bytes]:
@@ -244,7 +249,8 @@ class View:
             done=done,
             once=fresh_secret(),
             fragment=FRAGMENT_HEADER in self.request.headers,
-            path=self.request.scope["path"],
+            path=self.own or self.request.scope["path"],
+            own=self.own,
             **what,
         )
         return Response(
@@ -289,6 +295,13 @@ def own_path(given: str, otherwise: str = "/") -> str:
         and len(given) < 500
     )
     return given if plain else otherwise
+
+
+def came_from(request: AnyRequest) -> str:
+    """The page of ours that a request was made on; "" when it was on none."""
+    there = urlsplit(request.headers.get("referer", ""))
+    path = there.path + (f"?{there.query}" if there.query else "")
+    return own_path(path, "") if there.netloc == request.headers.get("host") else ""
 
 
 async def fields(request: AnyRequest) -> dict[str, str]:

@@ -6,6 +6,7 @@
   const $ = (id) => document.getElementById(id);
   const main = $("main"), sign = $("live"), say = $("say"), news = $("news");
   if (!main) return;
+  if (main.dataset.own) history.replaceState(null, "", main.dataset.own); // it answers a form: that has no page of its own
   const LOST = 4000, QUIET = 10000, SETTLE = 2000, zone = main.dataset.zone || "UTC";
   let ahead = Number(main.dataset.now || Date.now()) - Date.now(); // the server's clock against ours
   let heard = 0, ended = false, knocked = 0, stream = null, asking = null, again = false, waiting = null, touched = 0, dues = new Set();
