@@ -228,7 +228,7 @@ class View:
         return one is not None and one.ready and (one.real_channel_proven_at is None or one.console_only)
 
     @property
-    def own(self) -> str:
+    def sent_from(self) -> str:
         """Where a page is that answers a form: that it was sent from. "" for a page that was asked for."""
         return came_from(self.request) if self.request.method == "POST" else ""
 
@@ -249,8 +249,8 @@ class View:
             done=done,
             once=fresh_secret(),
             fragment=FRAGMENT_HEADER in self.request.headers,
-            path=self.own or self.request.scope["path"],
-            own=self.own,
+            path=self.sent_from or self.request.scope["path"],
+            sent_from=self.sent_from,
             **what,
         )
         return Response(
