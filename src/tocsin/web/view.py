@@ -227,15 +227,21 @@ class View:
         one = self.status
         return one is not None and one.ready and (one.real_channel_proven_at is None or one.console_only)
 
-    @property
-    def sent_from(self) -> str:
-        """Where a page is that answers a form: that it was sent from. "" for a page that was asked for."""
-        return came_from(self.request) if self.request.method == "POST" else ""
-
     def draw(
-        self, template: str, *, code: int = 200, headers: Mapping[str, str] | None = None, theme: str = "", **what: Any
+        self,
+        template: str,
+        *,
+        code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        theme: str = "",
+        at: str = "",
+        **what: Any,
     ) -> Response[bytes]:
-        """The page. A request of our own script gets the middle of it alone."""
+        """The page. A request of our own script gets the middle of it alone.
+
+        ``at``: where it is when it answers a form of another page; without it, where the form was sent from.
+        """
+        own = (at or came_from(self.request)) if self.request.method == "POST" else ""
         chosen = theme or ("" if self.chosen.theme == "system" else self.chosen.theme)
         done = SAID.get(self.request.query_params.get("done", ""), "")
         text = templates.get_template(template).render(
@@ -249,8 +255,8 @@ class View:
             done=done,
             once=fresh_secret(),
             fragment=FRAGMENT_HEADER in self.request.headers,
-            path=self.sent_from or self.request.scope["path"],
-            sent_from=self.sent_from,
+            path=own or self.request.scope["path"],
+            answers_at=own,
             **what,
         )
         return Response(
