@@ -258,6 +258,7 @@ def _would(turn: Turn, run: Run, began: Began, would: str, incident: Incident | 
 
 
 def _blocked(turn: Turn, run: Run, would: str, no: Blocked) -> Result:
+    run.cut = run.cut or not run.unproven  # what it changed before holds: that it may do no more is not its failure
     _hands_over(turn, run, f"{would} was not done: {no.why}", no.reason)
     return STOP
 
