@@ -73,8 +73,8 @@ def on_call(roster: Roster, at: Instant, covers: tuple[Cover, ...] = ()) -> tupl
 def unbroken(schedule: Schedule, shifts: Iterable[Shift]) -> list[Shift]:
     """Shifts in order of their begin, with those made one that only a handoff parts which hands nothing over.
 
-    A layer of one turn has no other, whatever its plan says of them, and an override in the place of one person is one,
-    over how many turns of theirs it lies. Where a layer applies all week it stays parted: somewhere a shift must end.
+    A layer of one turn has no other, whatever its plan says of them, and an override is one, over whatever turns and
+    other overrides it lies. Where a layer applies all week it stays parted: somewhere a shift must end.
     """
     found: list[Shift] = []
     last: dict[tuple[str, int, int], int] = {}
@@ -91,7 +91,7 @@ def unbroken(schedule: Schedule, shifts: Iterable[Shift]) -> list[Shift]:
 
 def _may_be_parted(schedule: Schedule, shift: Shift) -> bool:
     if shift.layer < 0 or shift.override > 0:
-        return shift.layer >= 0
+        return shift.override > 0
     layer = schedule.layers[shift.layer]
     return len(layer.turns) == 1 and 0 < sum(one.minutes for one in layer.only) < WEEK_OF
 
