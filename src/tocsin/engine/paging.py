@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.catalog.people import Person
-from tocsin.engine import anew, announcing, calling, helping, holding, ledger, methods, unreached
+from tocsin.engine import anew, announcing, calling, helping, holding, ledger, methods, relieving, unreached
 from tocsin.engine.intending import BY_NAME, About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import AFTER_THE_LAST, Call
@@ -303,7 +303,8 @@ def due(turn: Turn, row: Page) -> None:
     if row.kind == "page" and contact is not None and row.handed_at is None and not profile(row.channel).apart:
         if row.gathers:
             gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
-            together = [one for one in gathering if methods.follows(turn, one) and paused(turn, one) is None]
+            ready = [one for one in gathering if methods.follows(turn, one) and paused(turn, one) is None]
+            together = [one for one in ready if one is row or not _relieved(turn, one)]
         elif row.attempts and row.bundle:  # what went as one message is tried again as one
             those = ledger.together(turn, turn.state.pages.get(row.bundle, row))
             again = [one for one in those if one.refused and one.handed_at is None]
@@ -330,38 +331,12 @@ def paused(turn: Turn, row: Page) -> tuple[Reason, Instant] | None:
 
 
 def _relieved(turn: Turn, row: Page) -> bool:
-    """Whether a step's page, which nothing has taken so far, is to somebody whose shift is over, and who is on call now
-    has their place, and can be reached: then that is its end, and these are paged.
-    """
-    incident = turn.state.incidents.get(row.incident)
-    if not row.refused or row.reason not in calling.OF_A_STEP or incident is None or row.step >= len(incident.steps):
+    """Whether ``relieving`` ends a page for those whose shift it is by now, who are paged then."""
+    people = relieving.instead(turn, row)
+    if people is None:
         return False
-    step, rows = incident.steps[row.step], ledger.rows(turn, incident.number)
-    there = calling.behind(turn, incident, step.targets, row.step, row.id)
-    able = any(methods.has_any(turn, one.person.key) for one in there)  # else what is tried on may reach somebody yet
-    if not able or not calling.meant(turn, incident, step) or calling.meant_still(turn, incident, row):
-        return False
-    was = turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)
-    if any(one.handed for one in incident.steps) and all(one.key != row.person for one in was):
-        return False  # steps were put before its own since, and this is none of them
-    theirs = ledger.of_round(turn, row)
-    if any(one.left for one in theirs):
-        return False  # they were paged while it was their shift
-    for one in theirs:
-        if one.state == "intended" and one.step == row.step:
-            ledger.finish(turn, one, "overtaken", Reason.RELIEVED)
-    call = Call(step.targets, row.step, Reason.STEP_DUE, incident.step, incident.round, incident.laps, turn.now)
-    reached = calling.whom(turn, incident, call, there)
-    began = min(one.intended_at for one in theirs)  # a page of another pass, or from before, is not this one's
-    since = [one for one in rows if one.kind == "page" and one.intended_at >= began]
-    paged = {one.person for one in since if one.refused or one.may_reach}
-    people = [one.person for one in reached if one.person.key not in paged]
-    who, instead = turn.plan.names.get(row.person, row.person), announcing.listed(people)
-    what = f"The shift of {who} ended before a page could leave{f': paging {instead}' if people else ''}"
-    turn.enter(incident.number, what, Reason.RELIEVED, page=str(row.id))
-    calling.takes_turn(turn, incident, call, [one for one in reached if one.person in people])
     for person in people:
-        page(turn, incident, person, Reason.STEP_DUE, row.step)
+        page(turn, turn.state.incidents[row.incident], person, Reason.STEP_DUE, row.step)
     return True
 
 
