@@ -498,3 +498,34 @@ def test_what_fails_for_good_long_after_its_step_brings_nothing_forward():
     assert world.incident(4).next_at == START + 30 * MINUTE
     assert [row.state for row in world.rows(4, "ana")] == ["failed"]
     assert world.told(4).count("escalation_exhausted") == 1
+
+
+@pytest.mark.parametrize("how", ["failed address", "failed gone", "retry"])
+def test_who_has_two_methods_that_fail_at_once_is_told_of_both_by_the_first_that_works(how: str) -> None:
+    """The word that one fails goes by the other first, which does not take it either."""
+    world = World(PLAN).at("1m")
+    world.has("ana", "https://a.example/x", "https://b.example/x", "https://c.example/x")
+    world.left.clear()
+
+    def answers(page: Page) -> str:
+        if page.address.startswith("https://a."):
+            return "failed address"
+        return how if page.address.startswith("https://b.") else "sent"
+
+    world.answers = answers
+    world.fires("Down", job="checkout").at("2m")
+    told = [row for row in world.told_pages if row.kind == "notice" and row.reason == "contact_failing"]
+    by_c = [row.title for row in told if row.address == "https://c.example/x"]
+    assert any("webhook fails" in title for title in by_c)
+    assert len(by_c) == (1 if how == "retry" else 2), [(row.address, row.title) for row in told]
+    assert all(row.person == "ana" for row in told)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_where_every_method_fails_nobody_is_told_without_end() -> None:
+    world = World(PLAN).at("1m")
+    world.has("ana", "https://a.example/x", "https://b.example/x", "https://c.example/x")
+    world.answers = lambda page: "failed account" if page.reason == "contact_failing" else "failed address"
+    world.fires("Down", job="checkout").at("2m")
+    told = [row for row in world.told_pages if row.reason == "contact_failing"]
+    assert 0 < len(told) < 10

@@ -12,7 +12,7 @@ from tocsin.escalation.decide import AFTER_THE_LAST, Call
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import SECOND, Instant, say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.contacts import Contact
+from tocsin.pages.contacts import Contact, directness
 from tocsin.pages.ledger import GIVE_UP_AFTER, PAUSED, Page, PageKind
 from tocsin.pages.profiles import profile
 from tocsin.pages.rules import Planned, bundled_until
@@ -454,6 +454,8 @@ def unsure(turn: Turn, pages: Sequence[int] | None = None) -> None:
 def next_method(turn: Turn, row: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
     incident = turn.state.incidents.get(row.incident)
+    if row.reason is Reason.CONTACT_FAILING:
+        _tell_by_next(turn, row)
     if row.kind in ("copy", "update", "synthetic") or (incident is None and (row.incident or row.kind == "notice")):
         return
     if row.kind == "notice" and incident is not None and not helping.tells_still(row, incident):
@@ -502,6 +504,15 @@ def next_method(turn: Turn, row: Page) -> None:
     if asked is not None and not row.rang and calling.reached_nobody(turn, incident, asked):
         _falls_through(turn, incident, row, asked.step)
     unreached.look(turn, incident)
+
+
+def _tell_by_next(turn: Turn, row: Page) -> None:
+    """A word that one of a person's methods fails was not taken by another one: it goes by their next that works."""
+    person, place = turn.plan.people.get(row.person), (profile(row.channel).directness, row.contact)
+    rest = (one for one in methods.able(turn, row.person) if one.state == "verified" and directness(one) > place)
+    following = next(rest, None)
+    if person is not None and following is not None and row.attempts <= 1:  # else that was done at the first refusal
+        notice(turn, person, row.reason, row.title, contact=following)
 
 
 def _falls_through(turn: Turn, incident: Incident, row: Page, step: int) -> None:
