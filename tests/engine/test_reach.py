@@ -7,6 +7,7 @@ import pytest
 from tests.engine.world import PLAN, START, World, dump
 from tocsin.engine.inputs import Delivered
 from tocsin.engine.quiet import why_quiet
+from tocsin.engine.state import State
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.kernel.reason import Reason
 from tocsin.pages.rules import Way
@@ -529,3 +530,35 @@ def test_where_every_method_fails_nobody_is_told_without_end() -> None:
     world.fires("Down", job="checkout").at("2m")
     told = [row for row in world.told_pages if row.reason == "contact_failing"]
     assert 0 < len(told) < 10
+
+
+EVENING = LOW.replace(b"last resort", b"""schedules: {p: {layers: [{rotate: [ana, ben], every: day, handoff: 21:50,
+  starts: 2026-11-22 with ana}]}}
+last resort""")  # fmt: skip
+"""Ben comes on call at 21:50 in Madrid, 20:50 UTC, and reads so by his rules for low urgency; his night begins at 22:00."""
+
+
+@pytest.mark.parametrize("answer", ["retry", "never"], ids=["refused for now", "no outcome"])
+def test_a_notice_of_low_urgency_that_did_not_leave_by_day_does_not_leave_at_night(answer: str) -> None:
+    world = World(EVENING).at("17h")
+    world.left.clear()
+    world.answers = lambda page: answer if page.kind == "notice" and world.now < START + 18 * HOUR else "sent"
+    world.at("28h")
+    tries = [float(at[:-1]) / 3600 for at, who, _, kind in world.left if kind == "notice" and who == "ben"]
+    assert len(tries) > 1 and all(at <= 18 or at == 28 for at in tries), tries
+    (row,) = (row for row in world.rows(0, "ben") if row.reason == "shift_begins")
+    assert row.left
+    assert dump(State(world.loaded())) == dump(world.engine.state) == dump(world.replayed().state)
+
+
+@pytest.mark.parametrize("answer", ["retry", "never"], ids=["refused for now", "no outcome"])
+@pytest.mark.parametrize("kind", ["page", "copy"])
+def test_nor_does_a_page_or_a_copy_of_low_urgency(kind: str, answer: str) -> None:
+    plan = EVENING.replace(b"starts: 2026-11-22 with ana", b"starts: 2026-11-22 with ana, shadow: kei")
+    plan = plan.replace(b"page: ana, wait: 5m", b"page: p, wait: 3h").replace(b"handoff: 21:50", b"handoff: 09:00")
+    world = World(plan).at("17h50m")
+    world.answers = lambda page: answer if page.kind == kind and world.now < START + 18 * HOUR else "sent"
+    world.fires("Down", job="search").at("28h")
+    tries = [float(at[:-1]) / 3600 for at, _, _, its in world.left if its == kind and float(at[:-1]) > 17 * 3600]
+    assert tries and not any(18 < at < 28 for at in tries), tries
+    assert any(row.kind == kind and row.left for row in world.rows(1))

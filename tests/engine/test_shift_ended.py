@@ -167,6 +167,14 @@ def test_outside_of_the_hours_a_step_asks_for_nobody_comes_in_their_place():
     assert left(world) == [(59, "kei"), (74, "ana"), (114, "kei")]
 
 
+def test_a_shadows_copy_that_is_refused_for_now_is_tried_on_and_nobodys_shift_is_said_to_have_ended():
+    world = World(PLAN.replace(b"with ben}", b"with ben, shadow: kei}")).at("30m")
+    world.answers = lambda page: "retry" if page.kind == "copy" and world.now < START + 40 * MINUTE else "sent"
+    world.fires("Down", service="checkout").at("50m")
+    assert [row.outcome for row in world.rows(1, "kei")] == ["sent"]
+    assert not any("shift" in entry.what for entry in world.timeline)
+
+
 CALLED = PLAN.replace(
     b"\nmail:", b'\nchannels: {twilio: {account: AC0123, token: secret:twilio, from: "+34910000000"}}\nmail:'
 ).replace(b"ana: {name: Ana, email: ana@shop.example}", b"ana: {name: Ana}")

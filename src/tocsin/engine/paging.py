@@ -179,7 +179,7 @@ def notice(
     held = Reason.TOLD_TOGETHER if together is not None else Reason.HELP_AWAITED if unless is not None else None
     held = Reason.QUIET_HOURS if quiet is not None else held
     row = row_of(turn, person.key, planned, about, quiet or together or unless or turn.now, held, silence=silence)
-    row.lines = lines
+    row.lines, row.gentle = lines, urgency == "low"
     hand_over(turn, row)
     return row
 
@@ -288,6 +288,7 @@ def due(turn: Turn, row: Page) -> None:
         return
     quiet = _quiet(turn, row)
     if quiet is not None:
+        row.handed_at = None  # what its channel said nothing of may have left: it is not sent again at night
         hold(turn, row, Reason.QUIET_HOURS, quiet)
         return
     while row.on_hold and (graver := calling.goes_before(turn, row)):
@@ -365,11 +366,10 @@ def hold(turn: Turn, row: Page, reason: Reason, until: Instant) -> None:
 
 
 def _quiet(turn: Turn, row: Page) -> Instant | None:
-    """Until when a page of low urgency waits, though it was begun by day; None when it does not."""
+    """Until when what is of low urgency waits, though it was begun by day; None when it does not."""
     incident, person = turn.state.incidents.get(row.incident), turn.plan.people.get(row.person)
-    if row.kind != "page" or row.reason in BY_NAME or incident is None or person is None or incident.urgency != "low":
-        return None
-    return methods.morning(turn, person) if row.handed_at is None else None
+    low = incident is not None and incident.urgency == "low" if row.kind in PAUSED else row.gentle
+    return methods.morning(turn, person) if low and person is not None and row.reason not in BY_NAME else None
 
 
 def _fit(turn: Turn, row: Page) -> bool:

@@ -15,7 +15,7 @@ def instead(turn: Turn, row: Page) -> list[Person] | None:
     then that is the page's end. None where it is tried on.
     """
     incident, rang = turn.state.incidents.get(row.incident), ledger.rang_before(turn, row)
-    asks_again = row.refused or rang
+    asks_again = row.kind == "page" and (row.refused or rang)
     if not asks_again or row.reason not in calling.OF_A_STEP or incident is None or row.step >= len(incident.steps):
         return None
     step, rows = incident.steps[row.step], ledger.rows(turn, incident.number)
