@@ -144,7 +144,8 @@ def test_a_step_of_somebody_who_left_the_plan_says_so():
     world.fires("Down", job="offset").at("1m")
     world.put_in_force(PLAN.replace(b"kei", b"max").replace(b"Kei", b"Max"))
     world.at("6m")
-    assert "Step 3 reaches nobody: kei is not in the plan and the plan has no team two" in [e.what for e in world.timeline]
+    said_of_it = [entry.what for entry in world.timeline]
+    assert "Step 3 reaches nobody: kei is not in the plan and the plan has no team two" in said_of_it
 
 
 def test_the_next_on_a_schedule_is_who_has_the_turn_after():

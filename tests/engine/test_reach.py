@@ -10,6 +10,7 @@ from tocsin.engine.quiet import why_quiet
 from tocsin.engine.state import State
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
 from tocsin.pages.rules import Way
 
 PUSH, SMS, CALL = "https://push.example/ana", "https://sms.example/ana", "https://call.example/ana"
@@ -535,7 +536,7 @@ def test_where_every_method_fails_nobody_is_told_without_end() -> None:
 EVENING = LOW.replace(b"last resort", b"""schedules: {p: {layers: [{rotate: [ana, ben], every: day, handoff: 21:50,
   starts: 2026-11-22 with ana}]}}
 last resort""")  # fmt: skip
-"""Ben comes on call at 21:50 in Madrid, 20:50 UTC, and reads so by his rules for low urgency; his night begins at 22:00."""
+"""Ben comes on call at 21:50 in Madrid, 20:50 UTC, and reads so by his rules for low urgency; at 22:00 it is night."""
 
 
 @pytest.mark.parametrize("answer", ["retry", "never"], ids=["refused for now", "no outcome"])

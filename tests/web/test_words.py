@@ -140,7 +140,10 @@ def test_after_the_last_step_comes_the_last_resort() -> None:
 
 def test_a_step_that_reaches_nobody_now_is_said_so_with_who_is_paged_in_its_place() -> None:
     for targets, why in (
-        (("platform-hours:next", "platform-hours:previous"), "Nobody is next on platform-hours or previous on platform-hours"),
+        (
+            ("platform-hours:next", "platform-hours:previous"),
+            "Nobody is next on platform-hours or previous on platform-hours",
+        ),
         (("gone", "gone:next"), "The plan has no schedule gone"),
     ):
         steps = (Step(tuple(f"schedule:{one}" for one in targets)), *the_plan().steps("checkout"))

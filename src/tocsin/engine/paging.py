@@ -8,7 +8,7 @@ from tocsin.catalog.people import Person
 from tocsin.engine import anew, announcing, calling, helping, holding, ledger, methods, relieving, unreached
 from tocsin.engine.intending import BY_NAME, About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
-from tocsin.escalation.decide import AFTER_THE_LAST, Call
+from tocsin.escalation.decide import AFTER_THE_LAST
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import SECOND, Instant, say_duration
 from tocsin.kernel.reason import Reason
@@ -37,15 +37,17 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     if until is not None:
         _wait(turn, incident, people, *until)
         return True
+    if begins:
+        unreached.begins(turn, incident)
     for step in call.passed:
         what = f"Step {step + 1} is passed over: {calling.unmet(turn, incident, incident.steps[step])}"
-        turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
+        unreached.say(turn, incident, what, Reason.STEP_NOT_MEANT)
     for step in call.skipped:
-        turn.enter(incident.number, calling.reaches_nobody(turn, incident, step), Reason.NOBODY_REACHABLE)
+        unreached.say(turn, incident, calling.reaches_nobody(turn, incident, step), Reason.NOBODY_REACHABLE)
     there = calling.behind(turn, incident, call.targets)
     shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, there)
     reason, what = announcing.step(turn, incident, call, reached, shadows)
-    turn.enter(incident.number, what, reason, step=str(call.at_step + 1))
+    unreached.say(turn, incident, what, reason, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
     if turn.state.counters.paging:
@@ -95,7 +97,7 @@ def _stand_in(turn: Turn, incident: Incident, step: int) -> None:
     wanted = turn.plan.people_of(turn.plan.stand_ins(incident.service), turn.now, turn.state.covers)
     people = [person for person in wanted if person.key not in paged and person.key not in incident.answers]
     if people:
-        turn.enter(incident.number, f"Paging {announcing.listed(people)} as well", Reason.STANDS_IN)
+        unreached.say(turn, incident, f"Paging {announcing.listed(people)} as well", Reason.STANDS_IN)
     for person in people:
         page(turn, incident, person, Reason.STANDS_IN, step)
 
@@ -484,7 +486,7 @@ def next_method(turn: Turn, row: Page) -> None:
             what = f"{row.channel} did not reach {person.name}; trying the next method"
             if row.on_hold:
                 why, what = row.held, f"{person.name}'s telephone is taken; trying the next method"
-            turn.enter(incident.number, what, why or Reason.FAILED, page=str(row.id))
+            unreached.say(turn, incident, what, why or Reason.FAILED, page=str(row.id))
         following.next_at = turn.now
         due(turn, following)
         return
@@ -520,7 +522,7 @@ def _falls_through(turn: Turn, incident: Incident, row: Page, step: int) -> None
     last = step >= len(incident.steps)
     if not last or row.state != "failed" or row.attempts <= 1:  # of the last resort it was said at the first refusal
         what = f"{announcing.numbered(incident, step)} reached nobody"
-        turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
+        unreached.say(turn, incident, what, Reason.NOBODY_REACHABLE, page=str(row.id))
     if not last:
         unreached.owe(turn, incident, step)
         incident.step, incident.round = (step + 1, 0)

@@ -1,4 +1,4 @@
-"""A step's page that nothing has taken so far, or a telephone that rang in vain for it, when its person's shift is over."""
+"""A step's page that nothing has taken so far, or whose telephone rang in vain, when its person's shift is over."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tocsin.access.actors import called
 from tocsin.catalog.people import Person
 from tocsin.engine import commands as c
-from tocsin.engine import helping, holding, paging, rising, settling
+from tocsin.engine import helping, holding, paging, rising, settling, unreached
 from tocsin.engine.answering import MOST_STEPS
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
@@ -146,6 +146,7 @@ def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result
 def _page_from(turn: Turn, incident: Incident, step: int) -> None:
     """Page from a step, now; when paging is paused, as soon as it goes on."""
     paging.withdraw(turn, incident)
+    unreached.say_all_again(incident)
     incident.state = "triggered"
     incident.acknowledged_by, incident.answers = "", {}
     incident.acknowledged_at = incident.acknowledged_until = incident.waits = None

@@ -41,4 +41,5 @@ def taken_for(name: str, others: Iterable[Names]) -> str:
     kind = next((one.kind for one in others if name in one.places), "")
     if kind == "team":
         return f"{name} is a team: write `team {name}`"
-    return f"{name} is {'an' if kind[0] in 'aeiou' else 'a'} {kind}: name a person, a team or a schedule" if kind else ""
+    article = "an" if kind.startswith("e") else "a"
+    return f"{name} is {article} {kind}: name a person, a team or a schedule" if kind else ""
