@@ -98,7 +98,7 @@ def _say_what_is_unknown(calendars: bool) -> None:
 
 def who_of(roster: Roster, at: Instant) -> list[dict[str, Any]]:
     """Who is on call at an instant, as the API says it."""
-    from tocsin.oncall.asking import fault_of, why
+    from tocsin.oncall.asking import fault_of, on_call, why
 
     if fault_of(at):
         raise click.UsageError(f"--at: {fault_of(at)}.")
@@ -109,7 +109,7 @@ def who_of(roster: Roster, at: Instant) -> list[dict[str, Any]]:
             "until": format_rfc3339(shift.end),
             "why": why(roster.schedule, shift),
         }
-        for shift in roster.who(at)
+        for shift in on_call(roster, at)
     ]
 
 
