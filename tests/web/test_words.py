@@ -139,9 +139,19 @@ def test_after_the_last_step_comes_the_last_resort() -> None:
 
 
 def test_a_step_that_reaches_nobody_now_is_said_so_with_who_is_paged_in_its_place() -> None:
-    steps = (Step(("schedule:gone:next", "schedule:gone:previous")), *the_plan().steps("checkout"))
+    for targets, why in (
+        (
+            ("platform-hours:next", "platform-hours:previous"),
+            "Nobody is next on platform-hours or previous on platform-hours",
+        ),
+        (("gone", "gone:next"), "The plan has no schedule gone"),
+    ):
+        steps = (Step(tuple(f"schedule:{one}" for one in targets)), *the_plan().steps("checkout"))
+        fate = reader().fate(incident(steps=steps, next_at=NOW + MINUTE))
+        assert fate.before == f"{why} now, so Ana is paged"
+    steps = (Step(("person:zoe",)), *the_plan().steps("checkout"))
     fate = reader().fate(incident(steps=steps, next_at=NOW + MINUTE))
-    assert fate.before == "Nobody is next on gone or previous on gone now, so Ana is paged"
+    assert fate.before == "Zoe is not in the plan now, so Ana is paged"
 
 
 def test_who_has_answered_of_several_is_named_as_that_and_not_as_next() -> None:

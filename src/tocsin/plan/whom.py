@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
@@ -185,6 +185,25 @@ def next_place(
         return incident.step
     is_meant, steps = meant(plan, incident, max(incident.next_at or 0, now), calendars, covers), incident.steps
     return next((at for at in range(incident.step, len(steps)) if is_meant(steps[at])), len(steps))
+
+
+def nobody_behind(plan: Plan, targets: Iterable[str]) -> str:
+    """Says of targets that reach nobody why, as a clause: ``nobody is next on shop-primary``, or that an incident's
+    step is for whom the plan does not have any more; "" for people who are there.
+    """
+    found: dict[str, list[str]] = {}
+    gone: list[str] = []
+    for target in targets:
+        kind, _, name = target.partition(":")
+        key, _, offset = name.partition(":")
+        if kind == "person" and name not in plan.people:
+            gone.append(f"{plan.names.get(name, name)} is not in the plan")
+        elif (kind == "team" and name not in plan.teams) or (kind == "schedule" and key not in plan.schedules):
+            gone.append(f"the plan has no {kind} {key}")
+        elif kind == "schedule":
+            found.setdefault(f"{offset} on" if offset else "on call by", []).append(key)
+    clauses = [f"{how} {' and '.join(dict.fromkeys(keys))}" for how, keys in found.items()]
+    return " and ".join([*dict.fromkeys(gone), *([f"nobody is {' or '.join(clauses)}"] if clauses else [])])
 
 
 def next_step(

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin.access.actors import called, person_of
-from tocsin.escalation.policy import Step, nobody_behind
+from tocsin.escalation.policy import Step
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
@@ -24,7 +24,7 @@ from tocsin.pages.ledger import Page, unreached_since
 from tocsin.pages.profiles import profile
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
-from tocsin.plan.whom import answered, meant, next_place, next_step
+from tocsin.plan.whom import answered, meant, next_place, next_step, nobody_behind
 from tocsin.playbooks.run import Run
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -286,7 +286,7 @@ class Reader:
 
     def _instead(self, incident: Incident, targets: tuple[str, ...]) -> tuple[str, str, bool] | None:
         """That nobody is behind these targets now, and who is paged in their place; None when somebody is."""
-        why = nobody_behind(targets)
+        why = nobody_behind(self.plan, targets) if self.plan is not None else ""
         if self.plan is None or not why or self.plan.people_of(targets, self.now, self.covers):
             return None
         asked = incident.service, incident.steps, incident.step, self.now, self.covers
