@@ -58,9 +58,14 @@ def why(schedule: Schedule, shift: Shift, covers: Iterable[Cover] = ()) -> str:
 def on_call(roster: Roster, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
     """Who is on call at an instant, each with the whole of their shift."""
     found = roster.who(at, covers)
-    if not any(_may_be_parted(roster.schedule, one) for one in found):
+    parted = [one for one in found if _may_be_parted(roster.schedule, one)]
+    if not parted:
         return found
-    around = unbroken(roster.schedule, roster.shifts(at - _LONGEST_HOURS, at + _LONGEST_HOURS, covers))
+    ids = {one.override for one in parted if one.override > 0}
+    over = [one for one in covers if one.id in ids]
+    low = min([at - _LONGEST_HOURS, *(one.start for one in over)])
+    high = max([at + _LONGEST_HOURS, *(one.end for one in over)])
+    around = unbroken(roster.schedule, roster.shifts(low, high, covers))
     whole = {_whose(one): one for one in around if one.start <= at < one.end}
     return tuple(whole.get(_whose(one), one) for one in found)
 
@@ -68,8 +73,8 @@ def on_call(roster: Roster, at: Instant, covers: tuple[Cover, ...] = ()) -> tupl
 def unbroken(schedule: Schedule, shifts: Iterable[Shift]) -> list[Shift]:
     """Shifts in order of their begin, with those made one that only a handoff parts which hands nothing over.
 
-    A layer of one turn has no other, whatever its plan says of them. Where it applies all week it stays parted:
-    somewhere a shift must end.
+    A layer of one turn has no other, whatever its plan says of them, and an override is one, over whatever turns and
+    other overrides it lies. Where a layer applies all week it stays parted: somewhere a shift must end.
     """
     found: list[Shift] = []
     last: dict[tuple[str, int, int], int] = {}
@@ -85,12 +90,14 @@ def unbroken(schedule: Schedule, shifts: Iterable[Shift]) -> list[Shift]:
 
 
 def _may_be_parted(schedule: Schedule, shift: Shift) -> bool:
-    layer = schedule.layers[shift.layer] if shift.layer >= 0 else None
-    return layer is not None and len(layer.turns) == 1 and 0 < sum(one.minutes for one in layer.only) < WEEK_OF
+    if shift.layer < 0 or shift.override > 0:
+        return shift.override > 0
+    layer = schedule.layers[shift.layer]
+    return len(layer.turns) == 1 and 0 < sum(one.minutes for one in layer.only) < WEEK_OF
 
 
 def _whose(shift: Shift) -> tuple[str, int, int]:
-    return shift.person, shift.layer, shift.override
+    return shift.person, shift.layer if shift.override <= 0 else 0, shift.override
 
 
 def clipped(roster: Roster, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> list[Shift]:
