@@ -8,10 +8,12 @@ from tocsin.kernel.instant import DAY, Duration, Instant
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift
 from tocsin.oncall.schedule import Schedule
-from tocsin.oncall.zone import EARLIEST, LATEST, said, zone
+from tocsin.oncall.zone import EARLIEST, LATEST, WEEK_OF, said, zone
 
 LONGEST_RANGE: Duration = 732 * DAY
 """Shifts are listed for two years at most."""
+_LONGEST_HOURS: Duration = 8 * DAY
+"""Hours of a layer are a week without a break at most, and an hour more where clocks are set back."""
 
 
 def fault_of(at: Instant) -> str:
@@ -53,10 +55,55 @@ def why(schedule: Schedule, shift: Shift, covers: Iterable[Cover] = ()) -> str:
     )
 
 
+def on_call(roster: Roster, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
+    """Who is on call at an instant, each with the whole of their shift."""
+    found = roster.who(at, covers)
+    parted = [one for one in found if _may_be_parted(roster.schedule, one)]
+    if not parted:
+        return found
+    ids = {one.override for one in parted if one.override > 0}
+    over = [one for one in covers if one.id in ids]
+    low = min([at - _LONGEST_HOURS, *(one.start for one in over)])
+    high = max([at + _LONGEST_HOURS, *(one.end for one in over)])
+    around = unbroken(roster.schedule, roster.shifts(low, high, covers))
+    whole = {_whose(one): one for one in around if one.start <= at < one.end}
+    return tuple(whole.get(_whose(one), one) for one in found)
+
+
+def unbroken(schedule: Schedule, shifts: Iterable[Shift]) -> list[Shift]:
+    """Shifts in order of their begin, with those made one that only a handoff parts which hands nothing over.
+
+    A layer of one turn has no other, whatever its plan says of them, and an override is one, over whatever turns and
+    other overrides it lies. Where a layer applies all week it stays parted: somewhere a shift must end.
+    """
+    found: list[Shift] = []
+    last: dict[tuple[str, int, int], int] = {}
+    for shift in shifts:
+        place = last.get(_whose(shift))
+        if place is not None and shift.start <= found[place].end:
+            found[place] = found[place]._replace(end=max(found[place].end, shift.end))
+            continue
+        if _may_be_parted(schedule, shift):
+            last[_whose(shift)] = len(found)
+        found.append(shift)
+    return found
+
+
+def _may_be_parted(schedule: Schedule, shift: Shift) -> bool:
+    if shift.layer < 0 or shift.override > 0:
+        return shift.override > 0
+    layer = schedule.layers[shift.layer]
+    return len(layer.turns) == 1 and 0 < sum(one.minutes for one in layer.only) < WEEK_OF
+
+
+def _whose(shift: Shift) -> tuple[str, int, int]:
+    return shift.person, shift.layer if shift.override <= 0 else 0, shift.override
+
+
 def clipped(roster: Roster, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> list[Shift]:
     """The shifts of a range as far as they lie in it, in order of their begin."""
     found = [
         shift._replace(start=max(shift.start, start), end=min(shift.end, end))
-        for shift in roster.shifts(start, end, covers)
+        for shift in unbroken(roster.schedule, roster.shifts(start, end, covers))
     ]
     return sorted(found, key=lambda shift: (shift.start, shift.end, shift.person))

@@ -29,6 +29,7 @@ from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import DAY, Duration, Instant, to_datetime
+from tocsin.oncall.asking import unbroken
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.zone import zone
@@ -272,7 +273,7 @@ def _form(seen: View, typed: dict[str, str], faults: dict[str, str], becomes: Be
         covers = plan.covers_for(schedule, reader.covers)
         offers = [
             Offer(f"{shift.person}|{shift.start}|{shift.end}", shift.person, shift.start, shift.end)
-            for shift in roster.shifts(seen.now, seen.now + SWAPPED, covers)
+            for shift in unbroken(roster.schedule, roster.shifts(seen.now, seen.now + SWAPPED, covers))
             if shift.start > seen.now
         ]
     return seen.draw(
