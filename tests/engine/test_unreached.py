@@ -269,3 +269,9 @@ def test_where_one_of_several_is_reached_each_pass_says_whom_it_pages():
     world = refused(World(PLAN), "ana").fires("Down", service="checkout").at("8h")
     assert said(world).count("Paging Ana; next in 5 min if nobody answers") > 8
     assert not any(line.startswith("Nobody was reached in") for line in said(world))
+
+
+def test_where_paging_is_off_each_pass_says_whom_it_would_have_paged():
+    world = World(PLAN, paging=False).fires("Down", service="checkout").at("8h")
+    assert said(world).count("Paging is off; it would have paged Ana; next in 5 min if nobody answers") > 8
+    assert not any(line.startswith("Nobody was reached in") for line in said(world))

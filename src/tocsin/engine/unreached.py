@@ -25,7 +25,7 @@ def begins(turn: Turn, incident: Incident) -> None:
     """An escalation is gone through, for the first time or again. How often nobody was reached is said ever more
     seldom: after two passes, four, eight.
     """
-    if not incident.laps:
+    if not incident.laps or not turn.state.counters.paging:  # with paging off each says whom it would have paged
         say_all_again(incident)
     passes, incident.vain = incident.vain, incident.vain + 1
     if passes >= 2 and passes & (passes - 1) == 0:
