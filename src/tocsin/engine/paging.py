@@ -47,7 +47,8 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     there = calling.behind(turn, incident, call.targets)
     shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, there)
     reason, what = announcing.step(turn, incident, call, reached, shadows)
-    unreached.say(turn, incident, what, reason, step=str(call.at_step + 1))
+    turns = call.at_step < len(incident.steps) and incident.steps[call.at_step].one
+    unreached.say(turn, incident, what, reason, turns=turns, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
     if turn.state.counters.paging:
