@@ -221,7 +221,6 @@ def test_a_watchdog_that_the_plan_left_out_once_counts_as_a_heartbeat_again():
     world.restarted(plan=NO_WATCHDOG)
     assert world.incident(1).open, "it is an alert like any other meanwhile"
     world.at("2m")
-    world.engine.plan = world.read(PLAN)  # as a start over another folder has it
     world.restarted(plan=PLAN)
     assert not world.incident(1).open
     world.at("4m").fires("Watchdog").at("9m")

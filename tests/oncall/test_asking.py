@@ -57,6 +57,29 @@ def test_an_override_over_that_handoff_is_one_and_parts_what_it_lies_in():
     ]
 
 
+def test_an_override_is_one_shift_though_it_lies_over_turns_and_over_who_stands_in():
+    """Kei takes Ana's place for three weeks of hers, in which Ana is away for two days, for whom Ben stands in."""
+    hers = rota("- {rotate: [ana, [ana, ben], ana], every: week, handoff: Mon 09:00, starts: 2026-11-16 with ana}")
+    start, end = utc("2026-11-17 00:00"), utc("2026-12-03 00:00")
+    away = Cover(-9, "ben", utc("2026-11-18 00:00"), utc("2026-11-20 00:00"), "ana")
+    covers = (away, Cover(1, "kei", start, end, "ana"))
+    keis = [("kei", "2026-11-17 00:00", "2026-12-03 00:00")]
+    assert [one for one in listed(hers, "2026-11-16 00:00", "2026-12-07 00:00", *covers) if one[0] == "kei"] == keis
+    for at in ("2026-11-17 00:00", "2026-11-19 12:00", "2026-11-25 12:00", "2026-12-02 23:59"):
+        assert [one for one in told(on_call(hers, utc(at), covers)) if one[0] == "kei"] == keis
+
+
+def test_an_override_in_the_place_of_whoever_is_there_by_another_is_one_as_well():
+    covers = (
+        Cover(1, "ben", utc("2026-11-25 00:00"), utc("2026-11-26 00:00")),
+        Cover(2, "kei", utc("2026-11-24 00:00"), utc("2026-11-27 00:00"), "ben"),
+    )
+    keis = ("kei", "2026-11-24 00:00", "2026-11-27 00:00")
+    nights = rota("- {rotate: [ana, ben], every: week, handoff: Mon 09:00, starts: 2026-11-23 with ben}")
+    assert keis in listed(nights, "2026-11-23 00:00", "2026-11-28 00:00", *covers)
+    assert told(on_call(nights, utc("2026-11-25 12:00"), covers)) == [keis]
+
+
 def test_where_people_take_turns_a_handoff_parts_also_what_is_one_persons():
     rotation = rota("- {rotate: [ana, ben, ana], every: day, handoff: 09:00, starts: 2026-11-30 with ana}")
     assert listed(rotation, "2026-12-02 10:00", "2026-12-04 08:00") == [

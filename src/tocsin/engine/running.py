@@ -90,7 +90,7 @@ def reported(turn: Turn, told: Reported) -> Result:
             if gave_up.kind == "withheld":
                 midst.not_begun(turn, run)
             run.advice = gave_up.next
-            run.cut = gave_up.kind == "cut"
+            run.cut = gave_up.kind == "cut" or (gave_up.kind == "withheld" and not run.unproven)
             quiet = gave_up.kind in ("handed_over", "withheld", "cut")
             run.broke = not quiet and not _carried_in_vain(turn, run)
             _fails(turn, run, gave_up.why)

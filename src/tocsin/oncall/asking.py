@@ -12,8 +12,6 @@ from tocsin.oncall.zone import EARLIEST, LATEST, WEEK_OF, said, zone
 
 LONGEST_RANGE: Duration = 732 * DAY
 """Shifts are listed for two years at most."""
-_LONGEST_HOURS: Duration = 8 * DAY
-"""Hours of a layer are a week without a break at most, and an hour more where clocks are set back."""
 
 
 def fault_of(at: Instant) -> str:
@@ -57,19 +55,31 @@ def why(schedule: Schedule, shift: Shift, covers: Iterable[Cover] = ()) -> str:
 
 def on_call(roster: Roster, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
     """Who is on call at an instant, each with the whole of their shift."""
-    found = roster.who(at, covers)
-    if not any(_may_be_parted(roster.schedule, one) for one in found):
-        return found
-    around = unbroken(roster.schedule, roster.shifts(at - _LONGEST_HOURS, at + _LONGEST_HOURS, covers))
-    whole = {_whose(one): one for one in around if one.start <= at < one.end}
-    return tuple(whole.get(_whose(one), one) for one in found)
+    return tuple(
+        _whole(roster, one, covers) if _may_be_parted(roster.schedule, one) else one for one in roster.who(at, covers)
+    )
+
+
+def _whole(roster: Roster, shift: Shift, covers: tuple[Cover, ...]) -> Shift:
+    """A shift with what is before and after it and is one with it, as ``unbroken`` says."""
+    start, end, whose = shift.start, shift.end, _whose(shift)
+
+    def there(at: Instant) -> list[Shift]:  # other than ``who`` tells, beside whatever else they are on call by
+        found = (one for _, piece in roster.drawn(at, at + 1, covers) for one in piece.shifts if one.start <= at)
+        return [one for one in found if at < one.end and _whose(one) == whose]
+
+    while (before := min((one.start for one in there(start - 1)), default=start)) < start:
+        start = before
+    while (after := max((one.end for one in there(end)), default=end)) > end:
+        end = after
+    return shift._replace(start=start, end=end)
 
 
 def unbroken(schedule: Schedule, shifts: Iterable[Shift]) -> list[Shift]:
     """Shifts in order of their begin, with those made one that only a handoff parts which hands nothing over.
 
-    A layer of one turn has no other, whatever its plan says of them. Where it applies all week it stays parted:
-    somewhere a shift must end.
+    A layer of one turn has no other, whatever its plan says of them, and an override is one, over whatever turns and
+    other overrides it lies. Where a layer applies all week it stays parted: somewhere a shift must end.
     """
     found: list[Shift] = []
     last: dict[tuple[str, int, int], int] = {}
@@ -85,12 +95,14 @@ def unbroken(schedule: Schedule, shifts: Iterable[Shift]) -> list[Shift]:
 
 
 def _may_be_parted(schedule: Schedule, shift: Shift) -> bool:
-    layer = schedule.layers[shift.layer] if shift.layer >= 0 else None
-    return layer is not None and len(layer.turns) == 1 and 0 < sum(one.minutes for one in layer.only) < WEEK_OF
+    if shift.layer < 0 or shift.override > 0:
+        return shift.override > 0
+    layer = schedule.layers[shift.layer]
+    return len(layer.turns) == 1 and 0 < sum(one.minutes for one in layer.only) < WEEK_OF
 
 
 def _whose(shift: Shift) -> tuple[str, int, int]:
-    return shift.person, shift.layer, shift.override
+    return shift.person, shift.layer if shift.override <= 0 else 0, shift.override
 
 
 def clipped(roster: Roster, start: Instant, end: Instant, covers: Sequence[Cover] = ()) -> list[Shift]:
