@@ -139,9 +139,33 @@ def test_after_the_last_step_comes_the_last_resort() -> None:
 
 
 def test_a_step_that_reaches_nobody_now_is_said_so_with_who_is_paged_in_its_place() -> None:
-    steps = (Step(("schedule:gone:next", "schedule:gone:previous")), *the_plan().steps("checkout"))
+    for targets, why in (
+        (
+            ("platform-hours:next", "platform-hours:previous"),
+            "Nobody is next on platform-hours or previous on platform-hours",
+        ),
+        (("gone", "gone:next"), "The plan has no schedule gone"),
+    ):
+        steps = (Step(tuple(f"schedule:{one}" for one in targets)), *the_plan().steps("checkout"))
+        fate = reader().fate(incident(steps=steps, next_at=NOW + MINUTE))
+        assert fate.before == f"{why} now, so Ana is paged"
+    steps = (Step(("person:zoe",)), *the_plan().steps("checkout"))
     fate = reader().fate(incident(steps=steps, next_at=NOW + MINUTE))
-    assert fate.before == "Nobody is next on gone or previous on gone now, so Ana is paged"
+    assert fate.before == "Zoe is not in the plan now, so Ana is paged"
+
+
+def test_who_has_answered_of_several_is_named_as_that_and_not_as_next() -> None:
+    both, ben, mei = ("person:ben", "person:mei"), ("person:ben",), ("person:ben", "person:mei")
+    one = incident(
+        steps=(Step(both, answers=2), Step(ben), Step(mei)),
+        step=1, next_at=NOW + MINUTE, answers={"ben": NOW + HOUR},
+    )  # fmt: skip
+    assert reader().fate(one).before == "Mei is paged"
+    assert [step.state for step in _steps(reader(), one, [])] == ["later", "later", "next", "later"]
+    holder = reader().holder(one)
+    assert (holder.kind, holder.name, holder.letters) == ("person", "Ben, one of 2 who are asked for", "BO")
+    ends = structs.replace(one, answers={"ben": NOW + 30 * SECOND})
+    assert reader().fate(ends).before == "Ben is paged", "his answer is over by then"
 
 
 def test_the_step_said_to_be_next_is_the_first_that_is_for_this_incident_then() -> None:

@@ -63,6 +63,7 @@ def settled(turn: Turn) -> list[str]:
     change of plan. Says which open incidents lose what they are about.
     """
     ended = list(_end_the_unwatched(turn))
+    _end_the_undefined(turn)
     for spec in turn.plan.heartbeats:
         _alarm(turn, spec)
     return ended
@@ -73,6 +74,9 @@ def renamed(turn: Turn, was: Place, place: Place) -> None:
     hearts = turn.state.heartbeats
     old, new = hearts.get(was), hearts.get(place)
     spec = next((s for s in turn.plan.heartbeats if (s.service, s.name) == place), None)
+    if spec is not None:
+        told = ending.own_alert(turn, turn.plan.service(was[0]).key, beating.undefined(*was))
+        _heard_of(turn, told, f"Its key is of the heartbeat {spec.service}/{spec.name} now")
     if old is None or old.left_at is None or new is None or new.state != "new" or spec is None:
         return
     _forget(turn, was)
@@ -202,6 +206,22 @@ def _end_the_unwatched(turn: Turn) -> Iterator[str]:
             incident.ends_for = Reason.LEFT_THE_PLAN
         then = f"incident #{incident.number} {'will be resolved for it' if over else 'goes on without it'}"
         yield f"warning: {called[:1].lower()}{called[1:]} is left out while it fires: {then}"
+
+
+def _end_the_undefined(turn: Turn) -> None:
+    """Signs of life came that the plan did not define, and does now."""
+    defined = {beating.undefined(one.service, one.name): one for one in turn.plan.heartbeats}
+    for alert in list(turn.state.alerts.values()):
+        spec = defined.get(alert.key) if alert.source == ending.OWN else None
+        if spec is not None:
+            _heard_of(turn, alert, f"The plan defines the heartbeat {spec.service}/{spec.name} now")
+
+
+def _heard_of(turn: Turn, told: Alert | None, why: str) -> None:
+    """End the alert that a sign of life came of what the plan did not define: it is taken from now on."""
+    if told is not None and told.firing:
+        turn.enter(told.incident, why, Reason.PLAN_CHANGED)
+        ending.resolve(turn, told, Reason.PLAN_CHANGED)
 
 
 def _said(turn: Turn, heart: Heartbeat) -> str:

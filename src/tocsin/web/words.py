@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin.access.actors import called, person_of
-from tocsin.escalation.policy import Step, nobody_behind
+from tocsin.escalation.policy import Step
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
@@ -24,7 +24,7 @@ from tocsin.pages.ledger import Page, unreached_since
 from tocsin.pages.profiles import profile
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
-from tocsin.plan.whom import meant, next_place
+from tocsin.plan.whom import answered, meant, next_place, next_step, nobody_behind
 from tocsin.playbooks.run import Run
 from tocsin.web.spelling import count, initials, isolated, listed, sentence, span, spelled
 
@@ -240,11 +240,12 @@ class Reader:
 
     def _instead(self, incident: Incident, targets: tuple[str, ...]) -> tuple[str, str, bool] | None:
         """That nobody is behind these targets now, and who is paged in their place; None when somebody is."""
-        why = nobody_behind(targets)
+        why = nobody_behind(self.plan, targets) if self.plan is not None else ""
         if self.plan is None or not why or self.plan.people_of(targets, self.now, self.covers):
             return None
         asked = incident.service, incident.steps, incident.step, self.now, self.covers
-        found = self.plan.paged_next(*asked, meant=meant(self.plan, incident, self.now, self.calendars))
+        is_meant, gone = meant(self.plan, incident, self.now, self.calendars, self.covers), answered(incident, self.now)
+        found = self.plan.paged_next(*asked, meant=is_meant, answered=gone)
         due = replace(found.step, targets=tuple(f"person:{one.key}" for one in found.people))
         theirs = [self.step(due)] if found.step.one else [self.name(one.key) for one in found.people]
         names = listed(list(filter(None, [*theirs, *(self.name(one.key) for one in found.beside)])))
@@ -260,12 +261,11 @@ class Reader:
 
     def next_place(self, incident: Incident) -> int:
         """The place of the step paged next, behind those that are not for it then; behind the last: the last resort."""
-        return next_place(self.plan, incident, self.now, self.calendars)
+        return next_place(self.plan, incident, self.now, self.calendars, self.covers)
 
     def next_step(self, incident: Incident) -> Step:
         """The step paged next, the last resort after the last one."""
-        place, last = self.next_place(incident), Step(self.plan.last_resort if self.plan is not None else ())
-        return incident.steps[place] if place < len(incident.steps) else last
+        return next_step(self.plan, incident, self.now, self.calendars, self.covers)
 
     def fate(self, incident: Incident, pages: Sequence[Page] = ()) -> Line:
         """What happens if nobody does anything. Its ``who`` is nobody in particular.
@@ -275,9 +275,8 @@ class Reader:
         none = Who("none", "")
         if not incident.open:
             if incident.snoozed_until is not None:
-                return Line(
-                    none, "It is looked at again", incident.snoozed_until, "and pages anew if alerts still fire."
-                )
+                anew = "and pages anew if alerts still fire."
+                return Line(none, "It is looked at again", incident.snoozed_until, anew)
             if incident.keep_until is not None and incident.keep_until > self.now:
                 return Line(none, "It is over for good", incident.keep_until, "unless the same trouble comes back.")
             return Line(none, "Nothing more happens by itself.")
@@ -401,7 +400,10 @@ class Reader:
         """Who has the incident, or had it last."""
         if incident.state == "resolved":
             return self.who(incident.resolved_by or "code")
-        return self.who(incident.acknowledged_by) if incident.state == "acknowledged" else Who("none", "Nobody yet")
+        if have := list(incident.answers):
+            said = f"{listed(list(map(self.name, have)))}, {spelled(len(have))} of {incident.needed} who are asked for"
+            return Who("person", said, initials(self.full_name(have[0])))
+        return self.who(incident.acknowledged_by if incident.state == "acknowledged" else "")
 
     def headline(self, needed: int, held: int, quiet: int) -> str:
         """The h1 of the list: is anything on fire?"""
@@ -442,9 +444,8 @@ def _upper(text: str) -> str:
 
 def _lower(text: str, reader: Reader) -> str:
     """A sentence as the second half of another: lower case unless it begins with a name."""
-    starts_with_name = reader.plan is not None and any(
-        text.startswith(person.name.split()[0]) for person in reader.plan.people.values() if person.name
-    )
+    people = reader.plan.people.values() if reader.plan is not None else ()
+    starts_with_name = any(person.name and text.startswith(person.name.split()[0]) for person in people)
     return text if starts_with_name else text[:1].lower() + text[1:]
 
 
