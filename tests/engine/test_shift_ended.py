@@ -227,3 +227,14 @@ def test_nobody_is_called_about_what_is_anothers_by_now_beside_what_is_still_the
     assert [row.outcome for row in world.rows(1, "ana")] == ["no_answer", "no_answer", "sent"]
     assert [row.outcome for row in world.rows(2, "ana")] == ["no_answer", "relieved"]
     assert [row.left for row in world.rows(2, "ben")] == [True]
+
+
+def test_whose_shift_ends_while_it_rings_gets_no_other_message_and_who_is_on_call_is_paged_at_once():
+    world = World(CALLED.replace(b"ana: {name: Ana}", b"ana: {name: Ana, email: ana@shop.example}")).at("50m")
+    world.has("ana", ANA, channel="call")
+    world.at("59m30s").fires("Down", service="checkout").at("60m10s")
+    rings_in_vain(world)
+    assert next(row.outcome for row in world.rows(1, "ana")) == "no_answer"
+    assert not any(row.left for row in world.rows(1, "ana")) and [row.left for row in world.rows(1, "ben")] == [True]
+    assert left(world.at("80m")) == [(60, "ben")]
+    assert dump(world.replayed().state) == dump(world.engine.state)

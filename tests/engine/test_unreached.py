@@ -269,3 +269,17 @@ def test_where_one_of_several_is_reached_each_pass_says_whom_it_pages():
     world = refused(World(PLAN), "ana").fires("Down", service="checkout").at("8h")
     assert said(world).count("Paging Ana; next in 5 min if nobody answers") > 8
     assert not any(line.startswith("Nobody was reached in") for line in said(world))
+
+
+def test_where_paging_is_off_each_pass_says_whom_it_would_have_paged():
+    world = World(PLAN, paging=False).fires("Down", service="checkout").at("8h")
+    assert said(world).count("Paging is off; it would have paged Ana; next in 5 min if nobody answers") > 8
+    assert not any(line.startswith("Nobody was reached in") for line in said(world))
+
+
+def test_whose_turn_it_was_is_said_of_each_pass():
+    """Why somebody was not paged then is told by it."""
+    turns = PLAN.replace(b"{page: ana, wait: 5m}", b"{page one of: [ana, ben], wait: 5m}")
+    world = refused(World(turns)).fires("Down", service="checkout").at("8h")
+    named = [line for line in said(world) if line.startswith("Paging ") and "next in 5 min" in line]
+    assert named.count("Paging Ana; next in 5 min if nobody answers") > 20

@@ -196,6 +196,7 @@ def test_cover_is_asked_for_and_taken(site: Site, ana: Browserless) -> None:
     assert "Take it</button>" in ben.page
     ben.send("/oncall/overrides/101/accept")
     assert "You for Ana on shop-primary" in shown(ben.page)
+    assert "It counts, but no service pages by this schedule: nobody is called for it." in shown(ben.page)
 
 
 def test_forms_need_the_browser_that_was_given_them(site: Site, ana: Browserless) -> None:

@@ -342,3 +342,10 @@ def test_the_last_resort_stands_in_the_escalation_too() -> None:
     assert whys(reader(), taken, [page("mei")])[0] == (
         "You were not paged", "Mei acknowledged before the last resort was due"
     )  # fmt: skip
+
+
+def test_a_minute_that_the_readers_clock_shows_twice_says_which_it_is() -> None:
+    reads = reader()
+    assert reads.minute(parse_rfc3339("2026-10-25T00:30:00Z")) == "Sun 25 Oct, 02:30 (UTC+2)"
+    assert reads.minute(parse_rfc3339("2026-10-25T01:30:00Z")) == "Sun 25 Oct, 02:30 (UTC+1)"
+    assert reads.minute(parse_rfc3339("2026-10-25T02:30:00Z")) == "Sun 25 Oct, 03:30"

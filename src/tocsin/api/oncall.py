@@ -251,7 +251,7 @@ async def answer_override(
     yes = (data or m.AnswerIn()).yes
     command = AnswerOverride(actor=who.acting, id=number, person=_person(who), yes=yes)
     await faces.submit(command, idempotency_key or "")
-    return await _override(faces, number)
+    return await _override(faces, number, warned=yes)
 
 
 @delete("/oncall/overrides/{number:int}", tags=["on call"], needs="responder")

@@ -47,7 +47,8 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     there = calling.behind(turn, incident, call.targets)
     shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, there)
     reason, what = announcing.step(turn, incident, call, reached, shadows)
-    unreached.say(turn, incident, what, reason, step=str(call.at_step + 1))
+    turns = call.at_step < len(incident.steps) and incident.steps[call.at_step].one
+    unreached.say(turn, incident, what, reason, turns=turns, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
     if turn.state.counters.paging:
@@ -286,7 +287,7 @@ def due(turn: Turn, row: Page) -> None:
     if pause is not None:
         hold(turn, row, *pause)
         return
-    if _relieved(turn, row):
+    if relieved(turn, row):
         return
     quiet = _quiet(turn, row)
     if quiet is not None:
@@ -307,12 +308,12 @@ def due(turn: Turn, row: Page) -> None:
         if row.gathers:
             gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
             ready = [one for one in gathering if methods.follows(turn, one) and paused(turn, one) is None]
-            together = [one for one in ready if one is row or not _relieved(turn, one)]
+            together = [one for one in ready if one is row or not relieved(turn, one)]
         elif row.attempts and row.bundle:  # what went as one message is tried again as one
             those = ledger.together(turn, turn.state.pages.get(row.bundle, row))
             again = [one for one in those if one.refused and one.handed_at is None]
             rest = [one for one in again if one is not row and paused(turn, one) is None]
-            together = [row, *(one for one in rest if not _relieved(turn, one))]
+            together = [row, *(one for one in rest if not relieved(turn, one))]
         elif not row.attempts:
             until = _bundled(turn, row, contact)
             if until is not None:
@@ -333,7 +334,7 @@ def paused(turn: Turn, row: Page) -> tuple[Reason, Instant] | None:
     return incident.paused, max(incident.paused_until or turn.now, turn.now + SECOND)
 
 
-def _relieved(turn: Turn, row: Page) -> bool:
+def relieved(turn: Turn, row: Page) -> bool:
     """Whether ``relieving`` ends a page for those whose shift it is by now, who are paged then."""
     people = relieving.instead(turn, row)
     if people is None:

@@ -25,16 +25,18 @@ def begins(turn: Turn, incident: Incident) -> None:
     """An escalation is gone through, for the first time or again. How often nobody was reached is said ever more
     seldom: after two passes, four, eight.
     """
-    if not incident.laps:
+    if not incident.laps or not turn.state.counters.paging:  # with paging off each says whom it would have paged
         say_all_again(incident)
     passes, incident.vain = incident.vain, incident.vain + 1
     if passes >= 2 and passes & (passes - 1) == 0:
         turn.enter(incident.number, f"Nobody was reached in {passes} passes so far", Reason.REACHED_NOBODY)
 
 
-def say(turn: Turn, incident: Incident, what: str, reason: Reason, **detail: str) -> None:
-    """A line of a pass through an escalation: once, and not for each of those that reach nobody."""
-    if incident.vain < 2:  # the first pass, or the one after somebody was reached
+def say(turn: Turn, incident: Incident, what: str, reason: Reason, *, turns: bool = False, **detail: str) -> None:
+    """A line of a pass through an escalation: once, and not for each of those that reach nobody. ``turns``: it says
+    whose turn it was, which is asked later of each.
+    """
+    if incident.vain < 2 or turns:  # the first pass, or the one after somebody was reached
         turn.enter(incident.number, what, reason, **detail)
     elif what in incident.said:
         turn.count("decisions", reason)

@@ -12,8 +12,6 @@ from tocsin.oncall.zone import EARLIEST, LATEST, WEEK_OF, said, zone
 
 LONGEST_RANGE: Duration = 732 * DAY
 """Shifts are listed for two years at most."""
-_LONGEST_HOURS: Duration = 8 * DAY
-"""Hours of a layer are a week without a break at most, and an hour more where clocks are set back."""
 
 
 def fault_of(at: Instant) -> str:
@@ -57,17 +55,24 @@ def why(schedule: Schedule, shift: Shift, covers: Iterable[Cover] = ()) -> str:
 
 def on_call(roster: Roster, at: Instant, covers: tuple[Cover, ...] = ()) -> tuple[Shift, ...]:
     """Who is on call at an instant, each with the whole of their shift."""
-    found = roster.who(at, covers)
-    parted = [one for one in found if _may_be_parted(roster.schedule, one)]
-    if not parted:
-        return found
-    ids = {one.override for one in parted if one.override > 0}
-    over = [one for one in covers if one.id in ids]
-    low = min([at - _LONGEST_HOURS, *(one.start for one in over)])
-    high = max([at + _LONGEST_HOURS, *(one.end for one in over)])
-    around = unbroken(roster.schedule, roster.shifts(low, high, covers))
-    whole = {_whose(one): one for one in around if one.start <= at < one.end}
-    return tuple(whole.get(_whose(one), one) for one in found)
+    return tuple(
+        _whole(roster, one, covers) if _may_be_parted(roster.schedule, one) else one for one in roster.who(at, covers)
+    )
+
+
+def _whole(roster: Roster, shift: Shift, covers: tuple[Cover, ...]) -> Shift:
+    """A shift with what is before and after it and is one with it, as ``unbroken`` says."""
+    start, end, whose = shift.start, shift.end, _whose(shift)
+
+    def there(at: Instant) -> list[Shift]:  # other than ``who`` tells, beside whatever else they are on call by
+        found = (one for _, piece in roster.drawn(at, at + 1, covers) for one in piece.shifts if one.start <= at)
+        return [one for one in found if at < one.end and _whose(one) == whose]
+
+    while (before := min((one.start for one in there(start - 1)), default=start)) < start:
+        start = before
+    while (after := max((one.end for one in there(end)), default=end)) > end:
+        end = after
+    return shift._replace(start=start, end=end)
 
 
 def unbroken(schedule: Schedule, shifts: Iterable[Shift]) -> list[Shift]:
