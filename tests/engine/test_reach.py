@@ -563,3 +563,15 @@ def test_nor_does_a_page_or_a_copy_of_low_urgency(kind: str, answer: str) -> Non
     tries = [float(at[:-1]) / 3600 for at, _, _, its in world.left if its == kind and float(at[:-1]) > 17 * 3600]
     assert tries and not any(18 < at < 28 for at in tries), tries
     assert any(row.kind == kind and row.left for row in world.rows(1))
+
+
+def test_what_was_refused_by_day_and_waits_for_the_morning_follows_quiet_hours_that_are_changed() -> None:
+    world = World(EVENING).at("17h")
+    world.answers = lambda page: "retry" if page.kind == "notice" and world.now < START + 18 * HOUR else "sent"
+    world.at("19h")
+    (row,) = (row for row in world.rows(0, "ben") if row.reason == "shift_begins")
+    assert (row.held, row.next_at, row.attempts > 0) == ("quiet_hours", START + 28 * HOUR, True)
+    assert world.rules("ben", quiet_from=23 * 60, quiet_until=7 * 60).ok  # it is 23:00 in Madrid
+    assert row.next_at == START + 27 * HOUR
+    assert world.rules("ben", quiet_from=0, quiet_until=0).ok
+    assert row.left

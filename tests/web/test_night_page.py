@@ -183,6 +183,17 @@ def test_when_the_core_does_not_answer_the_press_is_not_pretended(site: Site, ht
     assert "<button" in answer.text
 
 
+def test_whoever_is_asked_beside_somebody_who_has_answered_reads_who_that_is(site: Site, http: httpx2.Client) -> None:
+    incident = site.night.incident(1042)
+    incident.steps = tuple(structs.replace(step, answers=2) for step in incident.steps)
+    incident.answers = {"ben": NOW + HOUR}
+    site.night.put(incident)
+    page = http.get(PATH).text
+    assert "<h2>Who has answered</h2>" in page
+    assert "Ben, one of 2 who are asked for. You are asked for as well." in page
+    assert "Acknowledge</button>" in page
+
+
 def test_one_of_several_who_answered_is_told_so_and_has_no_button_any_more(site: Site, http: httpx2.Client) -> None:
     incident = site.night.incident(1042)
     incident.steps = tuple(structs.replace(step, answers=3) for step in incident.steps)

@@ -365,3 +365,10 @@ def test_a_name_from_right_to_left_turns_nothing_round_that_stands_beside_it() -
     assert (asked.name("ben"), asked.full_name("ben")) == ("\u2068يوسف\u2069", "\u2068يوسف الحسيني\u2069")
     assert asked.who("person:ben").letters == initials("يوسف الحسيني") != "?"
     assert (asked.name("ana"), asked.full_name("mei")) == ("Ana", "Mei Tanaka")
+
+
+def test_a_minute_that_the_readers_clock_shows_twice_says_which_it_is() -> None:
+    reads = reader()
+    assert reads.minute(parse_rfc3339("2026-10-25T00:30:00Z")) == "Sun 25 Oct, 02:30 (UTC+2)"
+    assert reads.minute(parse_rfc3339("2026-10-25T01:30:00Z")) == "Sun 25 Oct, 02:30 (UTC+1)"
+    assert reads.minute(parse_rfc3339("2026-10-25T02:30:00Z")) == "Sun 25 Oct, 03:30"

@@ -88,25 +88,42 @@ def renamed(turn: Turn, was: Place, place: Place) -> None:
 
 
 def _take_up(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
-    """Judge it on from what is known of it. A sign that was expected while it was left out may have been refused: the
-    one after that is waited for.
+    """Judge it on from what is known of it. A sign that was expected while it was left out, by what it was given or by
+    the job's own time, may have been refused: the one after that is waited for.
     """
     left, heart.left_at = heart.left_at or 0, None
     heart.rule = spec.rule
     if heart.state == "late":
         return
     due = _next(turn, spec, heart)
-    expected = due - spec.grace
+    expected, comes = due - spec.grace, _comes(spec, heart, left)
     # One that was late already, but within its grace, may come then: but not that likely in a moment, and a job that
     # died would be found out a whole period later.
-    refused = left <= expected <= turn.now or (expected < left <= due and turn.now - left > settling.LEAVES_AFTER)
-    heart.due = next_due(spec, turn.now) if refused else max(due, turn.now)
+    late = expected < left <= due and turn.now - left > settling.LEAVES_AFTER
+    refused = late or any(left <= one <= turn.now for one in (expected, comes))
+    if refused:
+        heart.waits_since, due = turn.now, next_due(spec, turn.now)
+    heart.due = max(due, turn.now)
 
 
 def _next(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> Instant:
-    """When the sign of life after the last one is late, with what it is given for time in which none could be heard."""
-    since = heart.last if heart.last is not None else heart.heard_at  # a start moves nothing but the very first time
+    """When the sign of life after the last one is late, with what it is given for time in which none could be heard, or
+    its own may have been refused.
+    """
+    since = max(_heard(heart), heart.waits_since or 0)
     return next_due(spec, since) + deafness.missed(turn, since)
+
+
+def _comes(spec: HeartbeatSpec, heart: Heartbeat, at: Instant) -> Instant:
+    """When a job that keeps its own time, whatever could be heard of it, gives its next sign of life from then on."""
+    if spec.cron:
+        return next_due(spec, at - 1) - spec.grace
+    periods = max(1, -(-(at - _heard(heart)) // spec.every))
+    return _heard(heart) + periods * spec.every
+
+
+def _heard(heart: Heartbeat) -> Instant:
+    return heart.last if heart.last is not None else heart.heard_at  # a start moves nothing but the very first time
 
 
 def _alarm(turn: Turn, spec: HeartbeatSpec) -> None:

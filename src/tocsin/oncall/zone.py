@@ -149,8 +149,12 @@ def said(instant: Instant, name: str) -> str:
     clock shows that time twice.
     """
     local = zone(name).local(instant)
-    which = f" ({offset(local)})" if _offset(local.replace(fold=0)) != _offset(local.replace(fold=1)) else ""
-    return f"{DAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local:%Y %H:%M}{which}"
+    return f"{DAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local:%Y %H:%M}{which(local)}"
+
+
+def which(local: datetime) -> str:
+    """Of a time that a clock shows twice which of the two it is: `` (UTC+2)``, to go behind it; "" of any other."""
+    return f" ({offset(local)})" if _offset(local.replace(fold=0)) != _offset(local.replace(fold=1)) else ""
 
 
 def offset(local: datetime) -> str:

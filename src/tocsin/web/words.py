@@ -20,6 +20,7 @@ from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.oncall.imported import Imported
+from tocsin.oncall.zone import which
 from tocsin.pages.ledger import Page, unreached_since
 from tocsin.pages.profiles import profile
 from tocsin.plan.model import Covers, Plan
@@ -106,12 +107,14 @@ class Reader:
         return f"{to_datetime(at).astimezone(self.zone):%H:%M:%S}"
 
     def minute(self, at: Instant) -> str:
-        """``03:18``, with the day when it is not today, and the year when it is not this one."""
+        """``03:18``, with the day when it is not today, and the year when it is not this one; with its offset where the
+        clock shows that time twice.
+        """
         local, today = to_datetime(at).astimezone(self.zone), to_datetime(self.now).astimezone(self.zone)
         if local.date() == today.date():
-            return f"{local:%H:%M}"
+            return f"{local:%H:%M}{which(local)}"
         year = f" {local.year}" if local.year != today.year else ""
-        return f"{local:%a} {local.day} {local:%b}{year}, {local:%H:%M}"
+        return f"{local:%a} {local.day} {local:%b}{year}, {local:%H:%M}{which(local)}"
 
     def day(self, at: Instant) -> str:
         """``Tue 20 Oct 2026``."""
