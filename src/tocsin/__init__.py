@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tocsin.playbooks.language import About as About
     from tocsin.playbooks.language import Failed as Failed
+    from tocsin.playbooks.language import Refused as Refused
     from tocsin.playbooks.language import Run as Run
     from tocsin.playbooks.language import Span as Span
     from tocsin.playbooks.language import Target as Target
@@ -37,6 +38,7 @@ _LANGUAGE = frozenset(
     {
         "About",
         "Failed",
+        "Refused",
         "Run",
         "Span",
         "Target",

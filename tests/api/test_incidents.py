@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from tests.api.client import World
+from tests.engine.world import PLAN as NIGHT
+from tests.engine.world import World as Night
 from tests.faces.filled import NOW, TOKENS
+from tocsin.api.models import incident_out
 from tocsin.engine.commands import (
     ASKED,
     Acknowledge,
@@ -336,3 +339,14 @@ async def test_what_a_persons_named_token_does_is_done_by_them(world: World) -> 
         answer = await world.client.post("/api/v1/incidents/1/notes", json={"text": "Looking"}, headers=sent)
         assert answer.status_code < 300, answer.text
         assert world.core.asked[-1][0] == AddNote(actor=actor, incident=1, text="Looking")
+
+
+def test_who_answered_where_that_takes_several_is_published() -> None:
+    step = "{page: [ana, ben], wait: 5m, until acknowledged by: 2}"
+    night = Night(NIGHT.replace(b"{page: ana, wait: 5m}", step.encode()))
+    night.fires("Down", service="checkout")
+    asked = incident_out(night.incident(1), "", True)
+    assert (asked.state, asked.answered_by, asked.answers_needed) == ("triggered", [], 2)
+    night.acknowledges(1)
+    asked = incident_out(night.incident(1), "", True)
+    assert (asked.state, asked.acknowledged_by, asked.answered_by) == ("triggered", "", ["ana"])

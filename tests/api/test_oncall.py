@@ -193,6 +193,9 @@ async def test_what_may_be_of_no_use_is_said_with_the_answer_alone(world: World)
     assert answer.status_code == 201, answer.text
     assert answer.json()["warnings"][0] == "Ben is on call by shop all that time already"
     assert (await world.get(f"/oncall/overrides/{number}"))["warnings"] == []
+    for yes, said in ((True, answer.json()["warnings"]), (False, [])):
+        answered = await world.call("POST", f"/oncall/overrides/{number}/answer", {"yes": yes}, "responder")
+        assert answered.json()["warnings"] == said
 
 
 async def test_a_named_token_stands_for_its_user_and_is_told_beside_them(world: World) -> None:

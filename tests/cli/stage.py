@@ -214,9 +214,9 @@ def incident(number: int = 17, **changes: Any) -> dict[str, Any]:
         labels={"alertname": "RedisFull"},
         opened_at="2026-11-22T03:17:00.000Z", since="2026-11-22T03:17:00.000Z",
         updated_at="2026-11-22T03:28:00.000Z", alert_count=2, page_count=1,
-        acknowledged_by="", acknowledged_at=None, acknowledged_until=None, first_acknowledged_at=None, resolved_by="",
-        resolved_at=None, snoozed_until=None, clear_at=None, reopened=0, reopened_at=None,
-        paused=None, paused_until=None,
+        acknowledged_by="", acknowledged_at=None, acknowledged_until=None, first_acknowledged_at=None, answered_by=[],
+        answers_needed=1, resolved_by="", resolved_at=None, snoozed_until=None, clear_at=None,
+        reopened=0, reopened_at=None, paused=None, paused_until=None,
         next_page_at="2026-11-22T03:34:32.000Z", urgency="high", waits=None, responders=[], plan="a1b2c3",
         code=[], code_lifted=None, tried=[],
     )  # fmt: skip

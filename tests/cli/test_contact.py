@@ -122,6 +122,16 @@ def test_a_move_that_says_too_little_or_too_much_asks_for_nothing(stage: Stage, 
     assert stage.asked == []
 
 
+def test_who_answered_where_that_takes_several_is_not_nobody(stage: Stage) -> None:
+    stage.answers["POST /incidents/17/acknowledge"] = (200, incident(answered_by=["ben"], answers_needed=2))
+    out = stage.run("incidents", "ack", "17").out
+    assert "ben has answered, 1 of 2 who are asked for. The next page goes out in 4 min 32 s if nobody else " in out
+    assert "Nobody" not in out
+    stage.answers["GET /incidents/17"] = (200, sheet(answered_by=["ben", "ana"], answers_needed=3))
+    out = stage.run("incidents", "show", "17").out
+    assert "ben and ana have answered, 2 of 3 who are asked for. The next page" in out
+
+
 def test_an_incident_that_waits_for_the_morning_says_so(stage: Stage) -> None:
     waits = sheet(urgency="low", waits="quiet_hours", responders=["kei"])
     due = "2026-11-22T03:33:00.000Z"

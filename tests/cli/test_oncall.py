@@ -181,6 +181,8 @@ def test_shifts_are_those_of_the_next_twelve_weeks_unless_said_otherwise(folder:
         (["who", "office", "--url", "http://localhost"], 2, "Give --plan, or a server"),
         (["service", "chekout"], 1, "The plan has no service chekout. Did you mean checkout?"),
         (["service", "checkout", "--tier", "gold"], 1, "--tier: the plan has no customer tiers, and not gold"),
+        (["person", "anna"], 1, "The plan has no person anna. Did you mean ana?"),
+        (["person", "ana", "--from", "2020-01-01", "--to", "2026-01-01"], 2, "two years at most"),
         (["service", "checkout", "--weeks", "1", "--at", "2026-11-24T00:00Z"], 2, "Ask about one time (--at), or"),
         (["service", "checkout", "--weeks", "1", "--to", "2026-11-24T00:00Z"], 2, "Say either --weeks or --to."),
         (["service", "checkout", "--weeks", "105"], 2, "105 is not in the range"),
@@ -216,7 +218,8 @@ def test_the_server_answers_as_the_files_do(tocsin_server: Start, folder: str) -
     server = tocsin_server(plan=PLAN)
     at = ["--at", "2026-11-24T03:00Z"]
     ranged = ["--from", "2026-10-20T00:00Z", "--to", "2026-11-24T00:00Z"]
-    for arguments in (["who", "shop-primary", *at], ["who", "office", *at], ["shifts", "shop-primary", *ranged]):
+    shifts = (["shifts", "shop-primary", *ranged], ["person", "ana", *ranged])
+    for arguments in (["who", "shop-primary", *at], ["who", "office", *at], *shifts):
         offline = run("oncall", *arguments, "--plan", folder, "--json")
         done = server.run("oncall", *arguments, "--json")
         assert json.loads(done.stdout) == offline.json

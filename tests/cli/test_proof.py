@@ -57,7 +57,7 @@ def test_what_ends_by_no_time_has_no_end() -> None:
     """Paging stays off however late the next step is."""
     about = World(paging=False).fires("Down", job="checkout").incident(1)
     assert about.next_at is not None
-    now = [_standing(about, [], START, paging, None, {}) for paging in (True, False)]
+    now = [_standing(about, [], START, paging, None, {}, {}) for paging in (True, False)]
     assert [(one.reason, one.until) for one in now] == [("waiting_for_answer", about.next_at), ("paging_off", None)]
 
 

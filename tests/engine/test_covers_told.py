@@ -7,7 +7,7 @@ import pytest
 from tests.engine.test_overrides import answers, at
 from tests.engine.test_telling import PLAN, left, titles, with_a_telephone
 from tests.engine.world import World, dump
-from tocsin.engine.commands import AskCover, CancelOverride
+from tocsin.engine.commands import AnswerOverride, AskCover, CancelOverride
 
 # They begin on a Monday, 03:00 UTC; mornings are at 08:00, five hours in. Three take turns by the day.
 THREE = PLAN.replace(b"rotate: [ana, ben]", b"rotate: [ana, ben, kei]")
@@ -79,3 +79,17 @@ def test_that_nobody_took_it_is_said_to_all_once():
         found = [title for title in titles(world, person) if "Nobody took it" in title]
         assert found == [f"Nobody took it, and its time is over: {TIMES}"], person
     assert all(clock == "18000s" for clock, _ in left(world, "kei")[1:2])
+
+
+def test_who_asked_is_not_told_that_somebody_takes_over_who_takes_nobodys_place():
+    """Ana asked twice. Ben has her place by the one, and what Kei agrees to changes nothing."""
+    world = asked(asked(World(THREE), "72h", "73h"), "72h", "73h")
+    for number, person in ((1, "ben"), (2, "kei")):
+        assert world.asked(AnswerOverride(actor=f"person:{person}", id=number, person=person)).ok
+    world.at("6h")
+    when = "from Thu 26 Nov 2026 03:00 to Thu 26 Nov 2026 04:00 UTC"
+    told = titles(world, "ana")
+    assert f"Ben takes over: {FAR}" in told
+    assert f"Kei agreed to what takes nobody's place: ana is not on call by primary {when}" in told
+    assert not any(title.startswith("Kei takes over") for title in told)
+    assert dump(world.replayed().state) == dump(world.engine.state)

@@ -7,7 +7,7 @@ import pytest
 from tests.engine.test_calls import LIA, MAIL, ZOE, alone, says
 from tests.engine.test_calls import PLAN as LIA_FIRST
 from tests.engine.world import START, World
-from tocsin.engine.commands import Acknowledge, AddResponders
+from tocsin.engine.commands import Acknowledge, AddResponders, Reassign
 from tocsin.kernel.instant import MINUTE
 from tocsin.pages.ledger import Page, Receipt
 
@@ -196,3 +196,21 @@ def test_that_one_of_those_asked_last_does_not_come_is_told_though_one_of_before
     assert world.asked(Acknowledge(actor="person:lia", incident=1, page=first.id)).ok
     world.at("50m")
     assert [one.partition(" has")[0] for one in silence(world)] == ["zoe 30m Ben"]
+
+
+def test_who_is_given_the_incident_need_not_answer_the_call_for_help_as_well() -> None:
+    world = asked(World(PLAN), mail=True)
+    rings_out(world, "20m40s")
+    assert world.asked(Reassign(actor="person:zoe", incident=1, person="lia")).ok
+    world.at("50m")
+    assert silence(world) == []
+    assert [one for one in left(world, "help") if one[2] == LIA] == [("0s", "lia", LIA)], "she is paged for it"
+    alone(world)
+
+
+def test_of_those_who_were_asked_the_others_are_missed_though_somebody_else_is_given_it() -> None:
+    plan = PLAN.replace(b"zoe: {name: Zoe}", b"zoe: {name: Zoe}, max: {name: Max, email: max@shop.example}")
+    world = asked(World(plan), mail=True)
+    assert world.asked(Reassign(actor="person:zoe", incident=1, person="max")).ok
+    world.at("50m")
+    assert len(silence(world)) == 1

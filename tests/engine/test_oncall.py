@@ -135,6 +135,17 @@ def test_a_schedule_that_left_the_plan_has_nobody_on_shift():
     world.put_in_force(gone.replace(b"next on primary", b"next on other"))
     world.at("31m")
     assert world.pages[1:] == [("1800s", "ben", 1), ("1800s", "zoe", 1)], "next on watched, and the last resort"
+    assert "Step 1 reaches nobody: the plan has no schedule primary" in said(world)
+
+
+def test_a_step_of_somebody_who_left_the_plan_says_so():
+    plan = PLAN.replace(b"{page: kei, wait: 5m}\n  turns", b"{page: [kei, team two], wait: 5m}\n  turns")
+    world = World(plan.replace(b"last resort", b"teams: {two: {members: [kei]}}\nlast resort"))
+    world.fires("Down", job="offset").at("1m")
+    world.put_in_force(PLAN.replace(b"kei", b"max").replace(b"Kei", b"Max"))
+    world.at("6m")
+    said_of_it = [entry.what for entry in world.timeline]
+    assert "Step 3 reaches nobody: kei is not in the plan and the plan has no team two" in said_of_it
 
 
 def test_the_next_on_a_schedule_is_who_has_the_turn_after():

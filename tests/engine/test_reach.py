@@ -7,8 +7,10 @@ import pytest
 from tests.engine.world import PLAN, START, World, dump
 from tocsin.engine.inputs import Delivered
 from tocsin.engine.quiet import why_quiet
+from tocsin.engine.state import State
 from tocsin.kernel.instant import HOUR, MINUTE, SECOND
 from tocsin.kernel.reason import Reason
+from tocsin.pages.ledger import Page
 from tocsin.pages.rules import Way
 
 PUSH, SMS, CALL = "https://push.example/ana", "https://sms.example/ana", "https://call.example/ana"
@@ -498,3 +500,78 @@ def test_what_fails_for_good_long_after_its_step_brings_nothing_forward():
     assert world.incident(4).next_at == START + 30 * MINUTE
     assert [row.state for row in world.rows(4, "ana")] == ["failed"]
     assert world.told(4).count("escalation_exhausted") == 1
+
+
+@pytest.mark.parametrize("how", ["failed address", "failed gone", "retry"])
+def test_who_has_two_methods_that_fail_at_once_is_told_of_both_by_the_first_that_works(how: str) -> None:
+    """The word that one fails goes by the other first, which does not take it either."""
+    world = World(PLAN).at("1m")
+    world.has("ana", "https://a.example/x", "https://b.example/x", "https://c.example/x")
+    world.left.clear()
+
+    def answers(page: Page) -> str:
+        if page.address.startswith("https://a."):
+            return "failed address"
+        return how if page.address.startswith("https://b.") else "sent"
+
+    world.answers = answers
+    world.fires("Down", job="checkout").at("2m")
+    told = [row for row in world.told_pages if row.kind == "notice" and row.reason == "contact_failing"]
+    by_c = [row.title for row in told if row.address == "https://c.example/x"]
+    assert any("webhook fails" in title for title in by_c)
+    assert len(by_c) == (1 if how == "retry" else 2), [(row.address, row.title) for row in told]
+    assert all(row.person == "ana" for row in told)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_where_every_method_fails_nobody_is_told_without_end() -> None:
+    world = World(PLAN).at("1m")
+    world.has("ana", "https://a.example/x", "https://b.example/x", "https://c.example/x")
+    world.answers = lambda page: "failed account" if page.reason == "contact_failing" else "failed address"
+    world.fires("Down", job="checkout").at("2m")
+    told = [row for row in world.told_pages if row.reason == "contact_failing"]
+    assert 0 < len(told) < 10
+
+
+EVENING = LOW.replace(b"last resort", b"""schedules: {p: {layers: [{rotate: [ana, ben], every: day, handoff: 21:50,
+  starts: 2026-11-22 with ana}]}}
+last resort""")  # fmt: skip
+"""Ben comes on call at 21:50 in Madrid, 20:50 UTC, and reads so by his rules for low urgency; at 22:00 it is night."""
+
+
+@pytest.mark.parametrize("answer", ["retry", "never"], ids=["refused for now", "no outcome"])
+def test_a_notice_of_low_urgency_that_did_not_leave_by_day_does_not_leave_at_night(answer: str) -> None:
+    world = World(EVENING).at("17h")
+    world.left.clear()
+    world.answers = lambda page: answer if page.kind == "notice" and world.now < START + 18 * HOUR else "sent"
+    world.at("28h")
+    tries = [float(at[:-1]) / 3600 for at, who, _, kind in world.left if kind == "notice" and who == "ben"]
+    assert len(tries) > 1 and all(at <= 18 or at == 28 for at in tries), tries
+    (row,) = (row for row in world.rows(0, "ben") if row.reason == "shift_begins")
+    assert row.left
+    assert dump(State(world.loaded())) == dump(world.engine.state) == dump(world.replayed().state)
+
+
+@pytest.mark.parametrize("answer", ["retry", "never"], ids=["refused for now", "no outcome"])
+@pytest.mark.parametrize("kind", ["page", "copy"])
+def test_nor_does_a_page_or_a_copy_of_low_urgency(kind: str, answer: str) -> None:
+    plan = EVENING.replace(b"starts: 2026-11-22 with ana", b"starts: 2026-11-22 with ana, shadow: kei")
+    plan = plan.replace(b"page: ana, wait: 5m", b"page: p, wait: 3h").replace(b"handoff: 21:50", b"handoff: 09:00")
+    world = World(plan).at("17h50m")
+    world.answers = lambda page: answer if page.kind == kind and world.now < START + 18 * HOUR else "sent"
+    world.fires("Down", job="search").at("28h")
+    tries = [float(at[:-1]) / 3600 for at, _, _, its in world.left if its == kind and float(at[:-1]) > 17 * 3600]
+    assert tries and not any(18 < at < 28 for at in tries), tries
+    assert any(row.kind == kind and row.left for row in world.rows(1))
+
+
+def test_what_was_refused_by_day_and_waits_for_the_morning_follows_quiet_hours_that_are_changed() -> None:
+    world = World(EVENING).at("17h")
+    world.answers = lambda page: "retry" if page.kind == "notice" and world.now < START + 18 * HOUR else "sent"
+    world.at("19h")
+    (row,) = (row for row in world.rows(0, "ben") if row.reason == "shift_begins")
+    assert (row.held, row.next_at, row.attempts > 0) == ("quiet_hours", START + 28 * HOUR, True)
+    assert world.rules("ben", quiet_from=23 * 60, quiet_until=7 * 60).ok  # it is 23:00 in Madrid
+    assert row.next_at == START + 27 * HOUR
+    assert world.rules("ben", quiet_from=0, quiet_until=0).ok
+    assert row.left

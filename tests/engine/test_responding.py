@@ -33,6 +33,25 @@ def test_an_incident_given_to_somebody_pages_them_at_once_and_the_escalation_goe
     assert dump(world.replayed().state) == dump(world.engine.state)
 
 
+@pytest.mark.parametrize("has", [False, True], ids=["nobody has it", "ana has it"])
+def test_nothing_is_given_to_whom_nothing_reaches(has):
+    world = World(PLAN.replace(b"kei: {name: Kei, email: kei@shop.example}", b"kei: {name: Kei}"))
+    down(world)
+    if has:
+        world.acknowledges(1)
+    before = dump(world.engine.state)["incidents"]
+    given = world.asked(Reassign(actor="person:ana", incident=1, person="kei"))
+    said = "Incident #1 was not given away: Kei can be reached by nothing"
+    assert (given.ok, given.code, given.field, given.message) == (False, "conflict", "person", said)
+    assert dump(world.engine.state)["incidents"] == before
+
+
+def test_in_a_trial_the_console_is_enough_for_whom_it_is_given_to():
+    world = World(PLAN.replace(b", email: ana@shop.example", b"").replace(b", email: ben@shop.example", b"")
+                  .replace(b", email: kei@shop.example", b""))  # fmt: skip
+    assert down(world).asked(Reassign(actor="person:ana", incident=1, person="kei")).ok
+
+
 def test_giving_away_what_was_acknowledged_makes_the_other_answer():
     world = down()
     world.acknowledges(1)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from tests.engine.world import START, World, dump
 from tocsin.engine.commands import AddOverride
+from tocsin.engine.inputs import Receipted
 from tocsin.kernel.instant import MINUTE
 from tocsin.pages.ledger import Page
 
@@ -164,3 +165,76 @@ def test_outside_of_the_hours_a_step_asks_for_nobody_comes_in_their_place():
     world = World(plan.replace(b"escalations:", b"hours: {office: {open: Mon 00:00-04:00}}\nescalations:"))
     down(world.at("59m"), "70", "ana").fires("Down", service="checkout").at("2h")
     assert left(world) == [(59, "kei"), (74, "ana"), (114, "kei")]
+
+
+def test_a_shadows_copy_that_is_refused_for_now_is_tried_on_and_nobodys_shift_is_said_to_have_ended():
+    world = World(PLAN.replace(b"with ben}", b"with ben, shadow: kei}")).at("30m")
+    world.answers = lambda page: "retry" if page.kind == "copy" and world.now < START + 40 * MINUTE else "sent"
+    world.fires("Down", service="checkout").at("50m")
+    assert [row.outcome for row in world.rows(1, "kei")] == ["sent"]
+    assert not any("shift" in entry.what for entry in world.timeline)
+
+
+CALLED = PLAN.replace(
+    b"\nmail:", b'\nchannels: {twilio: {account: AC0123, token: secret:twilio, from: "+34910000000"}}\nmail:'
+).replace(b"ana: {name: Ana, email: ana@shop.example}", b"ana: {name: Ana}")
+ANA = "+34600000001"
+
+
+def rings_in_vain(world: World) -> None:
+    """Nobody takes the last call to Ana."""
+    row = [one for one in world.told_pages if one.channel == "call"][-1]
+    world.apply(Receipted(row.id, "no_answer", "Twilio says no_answer"))
+
+
+def test_who_did_not_pick_up_is_not_called_again_beyond_their_shift_and_who_is_on_call_now_is_paged():
+    world = World(CALLED).at("50m")
+    world.has("ana", ANA, channel="call")
+    world.at("59m").fires("Down", service="checkout").at("59m40s")
+    rings_in_vain(world)
+    world.at("80m")
+    assert left(world) == [(60, "ben")]
+    assert "The shift of Ana ended before they picked up the telephone: paging Ben" in [e.what for e in world.timeline]
+    assert [row.outcome for row in world.rows(1, "ana")] == ["no_answer", "relieved"]
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_nor_is_who_has_the_mail_of_that_page():
+    world = World(CALLED.replace(b"ana: {name: Ana}", b"ana: {name: Ana, email: ana@shop.example}")).at("50m")
+    world.has("ana", ANA, channel="call")
+    world.at("59m").fires("Down", service="checkout").at("59m40s")
+    rings_in_vain(world)
+    assert left(world.at("80m")) == [(59, "ana"), (60, "ben")]
+
+
+def test_who_did_not_pick_up_is_called_again_where_nobody_else_can_be_reached_by_then():
+    world = World(CALLED.replace(b"ben: {name: Ben, email: ben@shop.example}", b"ben: {name: Ben}")).at("50m")
+    world.has("ana", ANA, channel="call")
+    world.at("59m").fires("Down", service="checkout").at("59m40s")
+    rings_in_vain(world)
+    assert left(world.at("80m")) == [(60, "ana")]
+
+
+def test_nobody_is_called_about_what_is_anothers_by_now_beside_what_is_still_theirs():
+    plan = CALLED.replace(b"search: {escalation: shop}", b"search: {escalation: still}")
+    world = World(plan.replace(b"escalations: {", b"escalations: {still: [{page: ana, wait: 55m}], ")).at("50m")
+    world.has("ana", ANA, channel="call")
+    world.at("59m").fires("Slow", service="search").fires("Down", service="checkout").at("59m40s")
+    rings_in_vain(world)
+    world.at("60m20s")
+    rings_in_vain(world)
+    world.at("61m20s")
+    assert [row.outcome for row in world.rows(1, "ana")] == ["no_answer", "no_answer", "sent"]
+    assert [row.outcome for row in world.rows(2, "ana")] == ["no_answer", "relieved"]
+    assert [row.left for row in world.rows(2, "ben")] == [True]
+
+
+def test_whose_shift_ends_while_it_rings_gets_no_other_message_and_who_is_on_call_is_paged_at_once():
+    world = World(CALLED.replace(b"ana: {name: Ana}", b"ana: {name: Ana, email: ana@shop.example}")).at("50m")
+    world.has("ana", ANA, channel="call")
+    world.at("59m30s").fires("Down", service="checkout").at("60m10s")
+    rings_in_vain(world)
+    assert next(row.outcome for row in world.rows(1, "ana")) == "no_answer"
+    assert not any(row.left for row in world.rows(1, "ana")) and [row.left for row in world.rows(1, "ben")] == [True]
+    assert left(world.at("80m")) == [(60, "ben")]
+    assert dump(world.replayed().state) == dump(world.engine.state)

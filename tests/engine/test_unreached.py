@@ -41,6 +41,11 @@ def minutes(world: World) -> list[int]:
     return [(at - START) // MINUTE for at in asked]
 
 
+def tries(world: World, person: str) -> list[int]:
+    """When somebody was paged, each page once, also of what is not in memory any more."""
+    return sorted({row.id: row.intended_at for row in world.told_pages if row.person == person}.values())
+
+
 def said(world: World) -> list[str]:
     return [entry.what for entry in world.timeline if entry.incident == 1]
 
@@ -48,11 +53,12 @@ def said(world: World) -> list[str]:
 def test_it_begins_again_after_a_minute_and_then_twice_as_late_each_time():
     world = refused(World(PLAN)).fires("Down", service="checkout").at("35m")
     assert minutes(world) == [0, 1, 2, 4, 8, 16, 26]
-    assert said(world)[-3:] == [
+    first = said(world).index("Paging begins again in 1 min")
+    assert said(world)[first - 2 : first] == [
         "Paging Kei; next in 30 min if nobody answers",
         "The last resort reached nobody",
-        "Paging begins again in 10 min",
     ]
+    assert said(world)[-1] == "Paging begins again in 10 min"
     assert dump(world.replayed().state) == dump(world.engine.state)
 
 
@@ -65,11 +71,11 @@ def test_it_is_the_same_over_a_day_and_never_a_storm():
 @pytest.mark.parametrize("answer", ["failed auth", "retry"])
 def test_what_reached_nobody_a_day_ago_is_let_go(answer):
     world = refused(World(PLAN), answer=answer).fires("Down", service="checkout").at("1d")
-    kept, lines = len(world.rows(1)), len(said(world))
+    kept, tried = len(world.rows(1)), len(tries(world, "ana"))
     world.at("3d")
-    assert len(world.rows(1)) < kept + 10 and len(said(world)) > 2 * lines
-    begun = [entry.at for entry in world.timeline if entry.what == "Paging begins again in 10 min"]
-    assert {later - before for before, later in pairwise(begun)} <= {10 * MINUTE}
+    assert len(world.rows(1)) < kept + 10 and len(tries(world, "ana")) > 2 * tried
+    gap = 10 * MINUTE if answer == "failed auth" else 30 * MINUTE
+    assert {later - before for before, later in pairwise(tries(world, "ana")[6:])} == {gap}
     assert dump(State(world.loaded())) == dump(world.engine.state)
     assert dump(world.replayed().state) == dump(world.engine.state)
     refused(world, "ana", "ben", "kei").at("73h")
@@ -231,3 +237,49 @@ def test_what_ends_paging_ends_the_repetitions(ends):
 def test_a_restart_forgets_no_repetition():
     world = refuses_first(World(REPEATED)).fires("Down", service="checkout").at("2m").restarted().at("11m")
     assert [one for one in asked(world) if one[1] == "ana"][-2:] == [(5, "ana"), (10, "ana")]
+
+
+@pytest.mark.parametrize("answer", ["failed auth", "retry"])
+def test_what_every_pass_says_again_is_on_the_timeline_twice_and_then_it_is_counted(answer):
+    world = refused(World(PLAN), answer=answer).fires("Down", service="checkout").at("8h")
+    lines = said(world)
+    assert len(lines) < 30 and lines.count("Paging Ana; next in 5 min if nobody answers") == 2
+    counted = [line for line in lines if line.startswith("Nobody was reached in ")]
+    assert counted[:3] == [f"Nobody was reached in {count} passes so far" for count in (2, 4, 8)]
+    passes = len(set(tries(world, "ana")))
+    refused(world, "ana", "ben", "kei").at("9h")
+    assert f"The page to Ana by email left, the first in {passes + (answer == 'failed auth')} passes" in said(world)
+    world.at("12h")
+    assert said(world).count("Paging Ana; next in 5 min if nobody answers") > 4, "people are paged, and are told of"
+    assert dump(State(world.loaded())) == dump(world.engine.state)
+    assert dump(world.replayed().state) == dump(world.engine.state)
+
+
+def test_what_is_new_in_a_pass_that_reaches_nobody_is_said():
+    world = refused(World(PLAN)).fires("Down", service="checkout").at("1h")
+    world.put_in_force(PLAN.replace(b"kei: {name: Kei, email: kei@shop.example}", b"kei: {name: Kei}"))
+    world.at("2h")
+    assert "Paging Kei; next in 30 min if nobody answers" in said(world)
+    before = len(said(world))
+    assert world.asked(Reassign(actor="person:ben", incident=1, person="ana")).ok
+    assert "Paging Ana; next in 5 min if nobody answers" in said(world)[before:]
+
+
+def test_where_one_of_several_is_reached_each_pass_says_whom_it_pages():
+    world = refused(World(PLAN), "ana").fires("Down", service="checkout").at("8h")
+    assert said(world).count("Paging Ana; next in 5 min if nobody answers") > 8
+    assert not any(line.startswith("Nobody was reached in") for line in said(world))
+
+
+def test_where_paging_is_off_each_pass_says_whom_it_would_have_paged():
+    world = World(PLAN, paging=False).fires("Down", service="checkout").at("8h")
+    assert said(world).count("Paging is off; it would have paged Ana; next in 5 min if nobody answers") > 8
+    assert not any(line.startswith("Nobody was reached in") for line in said(world))
+
+
+def test_whose_turn_it_was_is_said_of_each_pass():
+    """Why somebody was not paged then is told by it."""
+    turns = PLAN.replace(b"{page: ana, wait: 5m}", b"{page one of: [ana, ben], wait: 5m}")
+    world = refused(World(turns)).fires("Down", service="checkout").at("8h")
+    named = [line for line in said(world) if line.startswith("Paging ") and "next in 5 min" in line]
+    assert named.count("Paging Ana; next in 5 min if nobody answers") > 20

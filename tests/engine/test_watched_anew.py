@@ -20,7 +20,6 @@ def changes(world: World, plan: bytes, how: str, down: str = "2s") -> World:
     if how == "reload":
         force(world, plan)
         return world
-    world.engine.plan = world.read(plan)
     return world.restarted(down, plan=plan)
 
 

@@ -209,15 +209,19 @@ class World:
             kept.pop(key, None)
 
     def restarted(self, down: str = "2s", plan: bytes | None = None, paging: bool = True) -> World:
-        """Stop hard and start again from the rows, ``down`` later; with another plan, or with paging off or on."""
-        last = self.now
-        self.engine = Engine(self.loaded(), self.engine.plan, SOURCES)
+        """Stop hard and start again from the rows, ``down`` later; with another plan, or with paging off or on.
+
+        As the core starts: it has the plan on disk from the first moment, and puts it in force after the deafness.
+        """
+        last, read = self.now, self.engine.plan if plan is None else self.read(plan)
+        if plan is not None:
+            self.paging = paging
+        self.plans[read.version] = read
+        self.engine = Engine(self.loaded(), read, SOURCES)
         self.now += parse_duration(down)
         unsure = self.engine.under_way()
         self.apply(Deaf(last, self.now))
-        if plan is not None:
-            self.paging = paging
-            self.put_in_force(plan)
+        self.apply(PlanChange(read.version, self.paging), plan=read)
         self.apply(unsure)
         self.ring(self.now)
         return self

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -51,6 +53,19 @@ def test_one_event_opens_an_incident_and_its_end_closes_it(server: TocsinServer,
     assert post(key, over) == (202, {"accepted": 1, "not_firing": 1})
     becomes(server, found["number"], "resolved")
     assert len(mail_server.wait_for(1)) == 1
+
+
+def test_a_sender_that_closes_its_half_of_the_connection_has_its_answer(server: TocsinServer) -> None:
+    """As ``nc -N`` and Java's ``shutdownOutput`` do."""
+    key, at = server.new_key("events", "db"), urlsplit(server.url)
+    body = b'{"title": "Backup failed"}'
+    head = f"POST /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key['key']}\r\nContent-Length: {len(body)}"
+    with socket.create_connection((at.hostname, at.port), timeout=10) as sender:
+        sender.sendall(f"{head}\r\nContent-Type: application/json\r\n\r\n".encode() + body)
+        sender.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: sender.recv(4_096), b""))
+    assert answer.startswith(b"HTTP/1.1 202 ") and b'{"accepted":1,' in answer
+    assert opened(server)["title"] == "Backup failed"
 
 
 def test_a_batch_is_taken_whole_or_not_at_all(server: TocsinServer) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from tests.support.needs import program
 from tests.support.sshd import Sshd, running_sshd
+from tocsin import Refused
 from tocsin.library import below, disk
 from tocsin.playbooks.language import Vault, vault
 
@@ -193,7 +194,7 @@ def test_what_is_written_to_is_rotated_by_the_plan_s_own_command_and_seen_to_be(
     log = place.write("deep/shop.log", size=400_000)
     (tmp_path / "conf").write_text(ROTATION.format(log=log))
     (grown,) = place.step(lambda: disk.growth(IT, over="1ms")).largest
-    with pytest.raises(disk.Trouble, match="does not say how log is rotated"):
+    with pytest.raises(Refused, match="does not say how log is rotated"):
         place.step(lambda: disk.rotate.function(IT, grown))
     place.said["rotate"] = [program("logrotate"), "--force", "--state", str(tmp_path / "state"), str(tmp_path / "conf")]
     assert not place.step(lambda: disk.was_rotated(IT, grown))

@@ -19,6 +19,7 @@ from tests.support.haproxy import Balanced, running_haproxy
 from tests.support.sshd import running_sshd
 from tests.support.steps import step
 from tests.support.waiting import eventually
+from tocsin import Refused
 from tocsin.library import dial, haproxy
 from tocsin.library import http as solution
 from tocsin.library.described import Trouble
@@ -97,10 +98,10 @@ def test_when_all_are_ill_none_is_restarted(web: Balanced, tmp_path: Path) -> No
     web.ill("one")
     web.stop("two")
     assert "refused" in step(held, solution.group, ONE).unwell["two"]
-    with pytest.raises(Trouble, match="the cause lies elsewhere"):
+    with pytest.raises(Refused, match="the cause lies elsewhere"):
         step(held, solution.restart, ONE)
     assert not (tmp_path / "asked").exists()
-    with pytest.raises(Trouble, match="does not say how"):
+    with pytest.raises(Refused, match="does not say how"):
         step(instance(web), solution.restart, ONE)
 
 
@@ -149,7 +150,7 @@ def test_a_drained_server_finishes_what_it_has_gets_nothing_new_and_is_put_back(
 
 def test_the_last_that_serves_is_never_taken_out(web: Balanced) -> None:
     step({"one": slot(web, "two")}, haproxy.drain, SLOT)
-    with pytest.raises(Trouble, match="the last is not taken out"):
+    with pytest.raises(Refused, match="the last is not taken out"):
         step({"one": slot(web)}, haproxy.drain, SLOT)
     assert load(slot(web)).serves
     with pytest.raises(Trouble, match="add drain: on"):
@@ -249,7 +250,7 @@ def test_one_that_lies_in_the_file_only_has_to_be_taken_up(web: Balanced) -> Non
 
 def test_nothing_is_reloaded_for_a_certificate_that_is_no_better(web: Balanced) -> None:
     before = served(secure(web))
-    with pytest.raises(Trouble, match="does not say how a new one is made"):
+    with pytest.raises(Refused, match="does not say how a new one is made"):
         step(secure(web), solution.renew_certificate, ONE, before.served)
     with pytest.raises(Trouble, match="none that ends later"):
         step(secure(web, renewing(web, 1)), solution.renew_certificate, ONE, before.served)
@@ -290,7 +291,7 @@ def test_a_dial_is_turned_within_its_bounds_and_back(tmp_path: Path) -> None:
         else:
             with pytest.raises(Trouble, match=why):
                 step(held, dial.turn, DIAL, to, was)
-    with pytest.raises(Trouble, match="somebody else turns it"):
+    with pytest.raises(Refused, match="somebody else turns it"):
         step(held, dial.turn, DIAL, 4, 3)
     assert step(held, dial.turn, DIAL, up.back, up.now) == "it was 5 and is set to 3"
     file.write_text("three")

@@ -21,6 +21,7 @@ from msgspec import structs
 
 from tests.support.shop_database import Shop, running_shop
 from tests.support.waiting import eventually
+from tocsin import Refused
 from tocsin.library import postgres
 from tocsin.library.postgres import server as connecting
 from tocsin.library.postgres.server import masked
@@ -256,7 +257,7 @@ def test_what_is_large_and_what_grows_is_found(shop: Shop, step: Any) -> None:
         writer.join(10)
     assert seen.growing[0].name == "public.events" and "events" in str(seen)
     assert set(seen.databases) >= {"shop", "postgres"}
-    with pytest.raises(postgres.Trouble, match="is no standby"):
+    with pytest.raises(Refused, match="is no standby"):
         step(lambda: postgres.resume_replay.function(IT))
 
 

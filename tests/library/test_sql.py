@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.support.shop_database import Shop, running_shop
+from tocsin import Refused
 from tocsin.library import postgres, sql
 from tocsin.playbooks.language import Vault, vault
 
@@ -115,7 +116,7 @@ def test_the_documentations_own_statements_do_what_it_says(
 def test_a_change_is_of_so_many_rows_as_are_meant_or_none(shop: Shop, change: Callable[..., int]) -> None:
     taken = "update orders set state = %(to)s where id <= %(n)s"
     assert change(taken, {"to": "taken", "n": 5}, most=5) == 5
-    with pytest.raises(postgres.Trouble, match="would change 6 rows, and at most 5 are meant: rolled back"):
+    with pytest.raises(Refused, match="would change 6 rows, and at most 5 are meant: rolled back"):
         change(taken, {"to": "lost", "n": 6}, most=5)
     assert shop.value("select count(*) from orders where state = 'lost'") == 0
     with pytest.raises(psycopg.errors.SyntaxError):
@@ -148,7 +149,7 @@ def test_what_nobody_counts_is_changed_only_where_one_says_so(
             "create or replace function purge() returns bigint language sql as "
             "'with gone as (delete from orders where id > 90 returning 1) select count(*) from gone'"
         )
-    with pytest.raises(postgres.Trouble, match="says not how many rows it changes: rolled back"):
+    with pytest.raises(Refused, match="says not how many rows it changes: rolled back"):
         change(statement, most=1_000)
     assert shop.value("select count(*) from orders") == 100
     assert shop.value("select to_regclass('swept') is null")
@@ -156,7 +157,7 @@ def test_what_nobody_counts_is_changed_only_where_one_says_so(
 
 def test_what_is_not_counted_may_be_done_and_what_is_stays_bounded(shop: Shop, change: Callable[..., int]) -> None:
     shop.quiet()
-    with pytest.raises(postgres.Trouble, match="at most 5 are meant: rolled back"):
+    with pytest.raises(Refused, match="at most 5 are meant: rolled back"):
         change("update orders set state = state", most=5, uncounted=True)
     assert change("create table kept as select * from orders", most=0, uncounted=True) == 0, "nobody has counted"
     assert shop.value("select count(*) from kept") == 100

@@ -17,6 +17,7 @@ import pytest
 from tests.support.ports import free_port
 from tests.support.steps import step
 from tests.support.waiting import eventually
+from tocsin import Refused
 from tocsin.library import supervised
 from tocsin.library.described import Trouble
 
@@ -132,7 +133,7 @@ def test_what_supervisor_does_by_itself_meanwhile_is_no_failure(
 def test_what_a_person_stopped_meanwhile_stays_stopped(supervisor: Supervisor) -> None:
     before = supervisor.state()
     supervisor.call("stopProcess", "web")
-    with pytest.raises(Trouble, match=f"process {before.pid} was stopped meanwhile, and is not started"):
+    with pytest.raises(Refused, match=f"process {before.pid} was stopped meanwhile, and is not started"):
         step(supervisor.held(), supervised.restart, WEB, before.pid)
     assert (supervisor.state().state, supervisor.state().pid) == ("STOPPED", 0)
     assert "is RUNNING" in step(supervisor.held(), supervised.restart, WEB, 0), "who has seen it stopped may start it"
@@ -143,7 +144,7 @@ def test_one_that_hears_no_sigterm_is_ended_too_and_grace_bounds_the_wait(superv
     before = supervisor.state("deaf")
     with pytest.raises(Trouble, match=r"does not answer within 0\.3 s"):
         step(supervisor.held("deaf"), supervised.restart, WEB, before.pid, grace="300ms")
-    with pytest.raises(Trouble, match="stopped meanwhile"):
+    with pytest.raises(Refused, match="stopped meanwhile"):
         step(supervisor.held("deaf"), supervised.restart, WEB, before.pid)
     eventually(lambda: supervisor.state("deaf").pid == 0, what="supervisor to have killed it")
     assert supervisor.state("deaf").state == "STOPPED"

@@ -18,6 +18,7 @@ from tests.support.sshd import running_sshd
 from tests.support.steps import step
 from tests.support.systemd import Manager, running_systemd
 from tests.support.waiting import eventually
+from tocsin import Refused
 from tocsin.library import systemd
 from tocsin.library.described import Trouble
 
@@ -87,7 +88,7 @@ def test_a_hung_one_is_restarted_and_its_successor_told_from_it(manager: Manager
 def test_one_that_was_stopped_meanwhile_stays_so_and_one_that_died_is_started(manager: Manager) -> None:
     before = started(manager)
     manager.ctl("stop", "web.service")
-    with pytest.raises(Trouble, match="stopped meanwhile, and is not started"):
+    with pytest.raises(Refused, match="stopped meanwhile, and is not started"):
         step(held(manager), systemd.restart, WEB, before.invocation)
     down = step(held(manager), systemd.state, WEB)
     assert down.stopped and down.invocation == ""

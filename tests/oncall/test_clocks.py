@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oncall.rotas import names, rota, told, utc
-from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Instant, from_datetime
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Instant, from_datetime, parse_rfc3339
 from tocsin.oncall.roster import Roster
 from tocsin.oncall.schedule import Layer, Length, Schedule, Window, joined
-from tocsin.oncall.zone import DAY_OF, WEEK_OF, wall_of, zone, zones
+from tocsin.oncall.zone import DAY_OF, WEEK_OF, said, wall_of, zone, zones
 
 FROM, TO = from_datetime(datetime(2000, 1, 1, tzinfo=UTC)), from_datetime(datetime(2041, 1, 1, tzinfo=UTC))
 
@@ -231,3 +231,22 @@ def test_away_from_changes_of_the_clock_the_walls_decide(roster, at):
             expected = list(layer.people(turn))
             break
     assert names(roster.who(at)) == expected
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-10-25T00:30:00Z", "Sun 25 Oct 2026 02:30 (UTC+2)"),
+        ("2026-10-25T01:30:00Z", "Sun 25 Oct 2026 02:30 (UTC+1)"),
+        ("2026-10-24T23:59:00Z", "Sun 25 Oct 2026 01:59"),
+        ("2026-10-25T02:00:00Z", "Sun 25 Oct 2026 03:00"),
+        ("2027-03-28T01:00:00Z", "Sun 28 Mar 2027 03:00"),
+    ],
+)
+def test_a_time_that_the_clock_shows_twice_says_which_it_is(at: str, expected: str) -> None:
+    assert said(parse_rfc3339(at), "Europe/Stockholm") == expected
+
+
+def test_an_offset_of_no_whole_hours_is_said_whole() -> None:
+    assert said(parse_rfc3339("2026-04-04T14:45:00Z"), "Australia/Lord_Howe") == "Sun 5 Apr 2026 01:45 (UTC+11)"
+    assert said(parse_rfc3339("2026-04-04T15:15:00Z"), "Australia/Lord_Howe") == "Sun 5 Apr 2026 01:45 (UTC+10:30)"

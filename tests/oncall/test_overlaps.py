@@ -46,7 +46,8 @@ def test_a_handoff_in_the_hour_that_comes_twice_is_an_overlap():
     assert (set(one.people), one.start, one.end) == ({"ana", "ben"}, BACK, BACK + HOUR)
     assert one.why == "for 1 h, as clocks are set back over the handoff"
     (said,) = warnings(WEEKLY)
-    assert said == f"ben and ana are on call by s at once {one.why}: 1 time in 52 weeks, first at Sun 31 Oct 2027 02:30"
+    at = "Sun 31 Oct 2027 02:30 (UTC+2)"
+    assert said == f"ben and ana are on call by s at once {one.why}: 1 time in 52 weeks, first at {at}"
 
 
 def test_other_handoffs_people_who_have_a_turn_together_and_one_person_are_none():

@@ -163,6 +163,16 @@ MISTAKES = {
         "unknown person 'shop'",
         "shop is a team: write `team shop`",
     ),
+    "another kind of thing in a step": (
+        "escalations: {e: [{page: ana}], f: [{page: §e}]}",
+        "unknown person 'e'",
+        "e is an escalation: name a person, a team or a schedule",
+    ),
+    "a service in a step": (
+        "services: {till: {}}\n" + STEP + "{page: §till}",
+        "unknown person 'till'",
+        "till is a service: name a person, a team or a schedule",
+    ),
     "an unknown team": (
         STEP + "{page: [ana, §team shpo]}",
         "unknown team 'shpo'",

@@ -125,6 +125,11 @@ MISTAKES = {
         "unknown person or schedule 'shopp'",
         "did you mean shop?",
     ),
+    "an unknown last resort beside schedules": (
+        ROTA + "{rotate: ana}\nlast resort: §shoop",
+        "unknown person 'shoop'",
+        "known here: ana, ben",
+    ),
     "next on nothing": (
         ROTA + "{rotate: ana}\nescalations: {e: [{page: §next on shopp}]}",
         "unknown schedule 'shopp'",

@@ -129,7 +129,13 @@ def test_each_parameter_gets_the_target_the_alert_is_about() -> None:
     ):
         assert bind(BOTH, "cart", there, labels, wanted) == Unbound(why)
     twice = Targets([*known, target("e", "disk")])
-    assert isinstance(bind(BOTH, "cart", twice, {"instance": "a"}), Unbound)
+    both = "d and e of cart are both meant by this alert: their match must tell them apart"
+    assert bind(BOTH, "cart", twice, {"instance": "a"}) == Unbound(both)
+    many = Targets([target(f"d{n}", "disk") for n in range(10)] + known[:1])
+    named = "d0 and d1 and d2 and 7 more"
+    assert bind(BOTH, "cart", many, None, {"source": "a"}) == Unbound(f"cart has {named}: say which is meant")
+    all_ten = f"{named} of cart are all meant by this alert: their match must tell them apart"
+    assert bind(BOTH, "cart", many, {"instance": "a"}) == Unbound(all_ten)
 
 
 def test_two_targets_of_one_kind_are_told_apart_by_the_parameters_names() -> None:

@@ -11,7 +11,7 @@ from tests.playbooks.test_targets_in_turn import FLEET, Fleet, fleet
 from tocsin.engine.inputs import Reported
 from tocsin.engine.state import AFTER_DEAFNESS
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND
-from tocsin.playbooks.language import About, playbook, trust
+from tocsin.playbooks.language import About, freeze, playbook, trust
 from tocsin.playbooks.run import Looking
 from tocsin.testing.carrying import Killed
 
@@ -70,6 +70,30 @@ def test_one_that_hangs_in_a_step_counts_still() -> None:
     world.fires("Full", instance="cart-1")
     world.at("6m")
     assert world.run(1).why == "handed over: it did not end within 5 min" and world.run(1).failed
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_guard_that_stops_the_next_fix_costs_trust_only_where_what_was_changed_is_not_known_to_hold(
+    holds: bool,
+) -> None:
+    @playbook(name="twice", answers=FULL, guards=[freeze("Mon 03:01-Mon 05:00")], trust=trust(start="act"))
+    def twice(run: Run, pump: Pump) -> None:
+        run.fix(drain, pump)
+        if holds:
+            run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+        world.passing(world.now + 2 * MINUTE)
+        run.fix(kick, pump)
+        run.verify(level, pump, until=lambda now: now.full < 80, within="1m")
+
+    world = Playground(twice)
+    world.fires("Full", instance="cart-1")
+    world.at("3m")
+    run = world.run(1)
+    assert run.why.startswith("handed over: playground.kick(main) was not done: nothing is changed Mon 03:01")
+    assert world.done == ["drain"] and world.pages, "a person is called all the same"
+    assert (run.failed, run.unproven) == (not holds, not holds)
+    assert world.rung("twice") == ("act" if holds else "ask")
+    assert dump(world.replayed().state) == dump(world.engine.state)
 
 
 def begun(world: Playground, run: int) -> None:

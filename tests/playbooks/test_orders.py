@@ -14,7 +14,7 @@ from tocsin.engine.commands import CompareRun
 from tocsin.engine.engine import Engine
 from tocsin.intake.sources import SOURCES
 from tocsin.kernel.instant import SECOND
-from tocsin.playbooks.language import breaker, playbook, trust
+from tocsin.playbooks.language import Refused, breaker, playbook, trust
 
 MANY = [breaker(failures=99, returns=99)]
 
@@ -47,12 +47,17 @@ STEPS = st.one_of(
     st.tuples(st.just("trusts"), st.sampled_from(["observe", "suggest", "ask", "act"])),
     st.tuples(st.just("by hand"), st.sampled_from(["main", "spare"])),
     st.tuples(st.just("breaks"), st.sampled_from([40, 97])),
+    st.tuples(st.just("refuses")),
     st.tuples(st.just("restarts")),
     st.tuples(st.just("resumes"), st.integers(0, 4), st.sampled_from(["", "again", "done"])),
     st.tuples(st.just("takes over"), st.sampled_from(["person:ana", "person:ben"])),
     st.tuples(st.just("gives back")),
     st.tuples(st.just("compares"), st.booleans()),
 )
+
+
+def refuses(pump: Pump) -> int:
+    raise Refused("somebody else does it")
 
 
 def happens(world: Playground, step: tuple[object, ...]) -> None:
@@ -91,6 +96,8 @@ def happens(world: Playground, step: tuple[object, ...]) -> None:
         case ("breaks", int(full)):
             world.after_drain = full
             world.full = dict.fromkeys(world.full, 97)
+        case ("refuses",):
+            world.carrier.instead[pour.name] = world.carrier.instead[kick.name] = refuses
         case ("restarts",):
             world.comes_back()
 
@@ -105,6 +112,10 @@ def test_any_order_of_things(steps: list[tuple[object, ...]], kill_at: int) -> N
         held = Counter(lock for run in world.engine.state.runs.values() if run.works for lock in run.locks)
         assert all(count == 1 for count in held.values()), held
         assert all(run.due() is not None for run in world.engine.state.runs.values())
+        for run in world.engine.state.runs.values():
+            assert run.fixes >= run.carried >= 0, run
+            done = any(step.may_have_changed for step in world.recorded(run.number))
+            assert done or not run.unproven or run.continues, "it changed nothing, and is said to have left something"
     assert dump(Engine(world.loaded(), world.engine.plan, SOURCES).state) == dump(world.engine.state)
     assert dump(world.replayed().state) == dump(world.engine.state)
     world.passing(world.now + 3 * 3600 * SECOND)

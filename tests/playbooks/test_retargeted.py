@@ -66,6 +66,13 @@ def test_another_of_which_as_much_is_said_is_no_change_and_one_that_may_do_more_
     assert "its target main" in why(["main: {redis: secret:a}"], ["main: {redis: secret:a, fix with: secret:b}"])
 
 
+def test_of_many_that_say_something_else_the_first_are_named_and_the_others_counted() -> None:
+    names = [f"t{n}" for n in range(10)]
+    before, now = ([f"{name}: {WEB % (name, secret)}" for name in names] for secret in ("a", "b"))
+    assert why(before, now) == "the plan says something else of its targets t0 and t1 and t2 and 7 more"
+    assert why(before[:3], now[:3]) == "the plan says something else of its targets t0 and t1 and t2"
+
+
 def test_of_very_many_it_is_kept_what_may_be_done_alone() -> None:
     def fleet(number: int, may: str = "m") -> list[Target]:
         many = range(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.playbooks.playground import Playground, Pump, Run, drain
+from tests.playbooks.playground import Playground, Pump, Run, drain, level
 from tocsin.engine.inputs import Reported, Unsure
 from tocsin.kernel.instant import SECOND, say_duration
 from tocsin.playbooks.language import playbook
@@ -51,6 +51,15 @@ def test_what_was_done_before_stays_done_and_unproven(world: Playground) -> None
     assert (run.fixes, run.unproven, run.failed) == (1, True, True)
     assert "It changed nothing" not in world.incident(1).tried
     assert world.steps(1) == ["fix drain done", "fix drain skipped"]
+
+
+def test_what_was_seen_to_hold_before_costs_no_trust(world: Playground) -> None:
+    done = (FIX, Finished(1, "fix", drain.name, "x", True), Began(2, "verify", level.name, "x", "main"))
+    held = Finished(2, "verify", level.name, "x", True)
+    say(world, *done, held, Began(3, "fix", drain.name, "y", "main"), WITHHELD)
+    run = world.run(1)
+    assert (run.outcome, run.fixes, run.unproven, run.failed) == ("handed_over", 1, False, False)
+    assert world.rung("by-hand") == "act" and world.pages
 
 
 def test_of_a_fix_that_an_earlier_process_had_begun_nothing_is_known(world: Playground) -> None:

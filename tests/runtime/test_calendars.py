@@ -96,6 +96,23 @@ def test_a_changed_turn_that_makes_no_sense_takes_no_other_with_it(changed, days
 
 
 @pytest.mark.parametrize(
+    ("second", "drawn", "unread"),
+    [
+        ("DTSTART:20261022T080000Z\nDTEND:20261022T090000Z\nSUMMARY:Ben", ["Ana"], 1),
+        ("DTSTART:20261021T080000Z\nDTEND:20261021T090000Z\nSUMMARY:Ben", ["Ana"], 1),
+        ("DTSTART:20261022T080000Z\nDTEND:20261022T090000Z\nSEQUENCE:1\nSUMMARY:Ben", ["Ben"], 0),
+        ("DTSTART:20261021T080000Z\nDTEND:20261021T090000Z\nSUMMARY:Ana", ["Ana"], 0),
+        ("RECURRENCE-ID:20261021T080000Z\nDTSTART:20261022T080000Z\nDTEND:20261022T090000Z\nSUMMARY:Ben", ["Ben"], 0),
+    ],
+)
+def test_of_events_of_one_name_one_counts_and_the_others_are_told(second, drawn, unread):
+    """As of a script that calls every shift the same. What is written anew, or twice, is no loss."""
+    first = "DTSTART:20261021T080000Z\nDTEND:20261021T090000Z\nSUMMARY:Ana"
+    found = entries(ics(first, second).replace(b"UID:1@else", b"UID:0@else"), NOW)
+    assert ([one.text for one in found.busy], found.unread) == (drawn, unread)
+
+
+@pytest.mark.parametrize(
     "times",
     [
         "DTSTART:20261022T090000Z\nDTEND:20261021T090000Z",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec import structs
 
 from tests.engine.test_calls import LIA
@@ -271,6 +272,25 @@ def test_who_is_named_next_is_whom_a_step_pages_that_is_for_this_incident_then()
         assert message.next_step == f"{told} is paged at 03:05:00 if nobody answers"
         world.at("5m1s")
         assert [row.person for row in world.told_pages][-1] == told.lower(), "what was said is what came"
+
+
+@pytest.mark.parametrize(
+    ("hold", "told", "paged"),
+    [("", "Kei is paged at 03:05:00", ["kei"]), ("4m", "Ana is paged at 03:05:00", ["ana"])],
+)
+@pytest.mark.parametrize("page", ["page", "page one of"])
+def test_who_has_answered_for_so_long_is_not_named_as_next(page: str, hold: str, told: str, paged: list[str]) -> None:
+    """Two are asked for, and Ana is one: the next step is hers alone, and is passed over while her answer holds."""
+    both, after = "{page: [ana, ben], wait: 5m, until acknowledged by: 2}", f"{{{page}: [ana, kei], wait: 5m}}"
+    of = PLAN.replace(b"{page: ana, wait: 5m}", both.encode())
+    of = of.replace(b"{page: ben, wait: 10m, repeat: 2}", b"{page: ana, wait: 5m}\n    - " + after.encode())
+    world = held(World(of)).fires("Down", job="checkout")
+    assert wanted(world, world.told_pages[-1]).next_step.startswith("Ana is paged at 03:05:00")
+    world.acknowledges(1, hold=hold)
+    assert wanted(world, world.told_pages[-1]).next_step == f"{told} if nobody answers"
+    before = len(world.told_pages)
+    world.at("5m1s")
+    assert [row.person for row in world.told_pages[before:]] == paged, "what was said is what came"
 
 
 def test_of_low_urgency_nobody_is_named_who_is_asleep_then() -> None:

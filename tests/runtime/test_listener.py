@@ -550,6 +550,56 @@ async def test_it_knows_since_when_what_it_reads_lies_in_its_socket(listening: t
     assert came[1] is None
 
 
+@pytest.mark.parametrize("asked", [1, 3])
+async def test_who_has_said_all_and_sends_no_more_has_its_answers(listening: tuple[Listener, int], asked: int) -> None:
+    """As ``nc -N`` and Java's ``shutdownOutput`` do: what is judged is answered too."""
+    one, port = listening
+    late: list[Exchange] = []
+    one.handle = late.append
+    reader, writer = await talk_to(port, POST * asked + POST[:30])
+    writer.write_eof()
+    for _ in range(asked):
+        async with asyncio.timeout(5):
+            while not late:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)  # the end is read, too
+        exchange = late.pop()
+        exchange.answer(Reply(200, exchange.path.encode(), "text/plain"))
+    rest = await asyncio.wait_for(reader.read(-1), 5)
+    assert read_answers(rest) == [(200, b"/two")] * asked
+    async with asyncio.timeout(5):
+        while one.connections:
+            await asyncio.sleep(0.01)
+    writer.close()
+
+
+@pytest.mark.parametrize("begun", [b"", POST[:30], GET])
+async def test_who_ends_what_nothing_is_owed_to_is_hung_up_on(listening: tuple[Listener, int], begun: bytes) -> None:
+    one, port = listening
+    reader, writer = await talk_to(port, begun)
+    if begun == GET:
+        await asyncio.wait_for(reader.readuntil(b"/one"), 5)
+    writer.write_eof()
+    assert await asyncio.wait_for(reader.read(-1), 5) == b""
+    assert not one.connections
+    writer.close()
+
+
+async def test_a_stream_whose_reader_is_gone_is_given_up(listening: tuple[Listener, int]) -> None:
+    """Whoever reads what goes on without end says nothing more: their end is the end."""
+    one, port = listening
+    gone = asyncio.Event()
+
+    def streams(exchange: Exchange) -> None:
+        exchange.when_gone = gone.set
+
+    one.handle = streams
+    _, writer = await talk_to(port, GET)
+    writer.write_eof()
+    await asyncio.wait_for(gone.wait(), 5)
+    writer.close()
+
+
 async def test_no_more_connections_than_may_be(listening: tuple[Listener, int]) -> None:
     """Those above the bound are closed at once, the others are served, and room is made again."""
     one, port = listening

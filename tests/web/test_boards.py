@@ -54,6 +54,13 @@ def test_one_layer_after_another_is_one_stint_and_an_override_another(plan: Plan
     assert [(one.by, one.end) for one in found] == [("", NOW + HOUR), ("override", NOW + 2 * HOUR), ("", nine)]
 
 
+def test_an_override_in_the_place_of_one_person_is_one_stint_over_all_their_turns(plan: Plan) -> None:
+    roster, end = plan.rosters["platform"], NOW + 18 * HOUR
+    first, second = Cover(1, "ana", NOW + HOUR, end, "ben"), Cover(2, "ana", end, end + HOUR, "ben")
+    found = [(one.by, one.start, one.end) for one in stints(roster, NOW, NOW + DAY, (first, second))][1:3]
+    assert found == [("override", NOW + HOUR, end), ("override", end, end + HOUR)]
+
+
 def test_the_card_says_until_when_without_a_break_and_who_is_next_is_somebody_else(plan: Plan) -> None:
     one = board(plan, "platform", (), reader(plan), lambda person: True)
     (ben,) = one.now

@@ -47,6 +47,15 @@ def test_it_says_what_since_when_and_what_happens_if_nobody_answers(http: httpx2
     assert "<script" not in page
 
 
+def test_a_title_that_is_cut_off_can_be_read_whole_without_signing_in(site: Site, http: httpx2.Client) -> None:
+    assert "The whole title" not in http.get(PATH).text
+    (one,) = (one for one in site.night.bodies(tables.incidents, Incident) if one.number == 1042)
+    one.title = "Orders are taken and not delivered, in the shops of the north and in those of the south"
+    site.night.put(one)
+    page = http.get(PATH).text
+    assert re.search(r'<details class="small" id="whole-title">.*' + re.escape(one.title) + "</p></details>", page)
+
+
 def test_whoever_takes_a_turn_over_is_named_as_next(site: Site, http: httpx2.Client) -> None:
     """Half asleep one reads whether another will be woken: not who gave that night away."""
     (page,) = (one for one in site.night.bodies(tables.pages, Page) if one.id == 17)
@@ -172,6 +181,17 @@ def test_when_the_core_does_not_answer_the_press_is_not_pretended(site: Site, ht
     assert answer.status_code == 503
     assert "nothing was written down. Press it again." in answer.text
     assert "<button" in answer.text
+
+
+def test_whoever_is_asked_beside_somebody_who_has_answered_reads_who_that_is(site: Site, http: httpx2.Client) -> None:
+    incident = site.night.incident(1042)
+    incident.steps = tuple(structs.replace(step, answers=2) for step in incident.steps)
+    incident.answers = {"ben": NOW + HOUR}
+    site.night.put(incident)
+    page = http.get(PATH).text
+    assert "<h2>Who has answered</h2>" in page
+    assert "Ben, one of 2 who are asked for. You are asked for as well." in page
+    assert "Acknowledge</button>" in page
 
 
 def test_one_of_several_who_answered_is_told_so_and_has_no_button_any_more(site: Site, http: httpx2.Client) -> None:

@@ -161,6 +161,15 @@ def test_whose_place_is_asked_where_one_chooses_it(site: Site, ana: Browserless)
     assert asks in shown(answer.text)
 
 
+def test_a_shift_within_a_day_names_that_day_once(site: Site, ana: Browserless) -> None:
+    """A list on a telephone has no room for it twice, and cut off was when the shift ends."""
+    text = PLAN["tocsin.yaml"].replace(b"{rotate: mei, only:", b"{rotate: [mei, ana], every: day, only:", 1)
+    site.night.replace_plan({**PLAN, "tocsin.yaml": text})
+    days, weeks = (ana.get(f"/oncall/new?kind=swap&schedule={one}").text for one in ("platform-hours", "shop-primary"))
+    assert re.search(r">Mei Tanaka: \w{3} \d+ \w{3}, 09:00 to 18:00</option>", days)
+    assert re.search(r">Mon \d+ \w{3}, 09:00 to Mon \d+ \w{3}, 09:00</option>", weeks)
+
+
 def test_shifts_are_swapped_when_the_other_agrees(site: Site, ana: Browserless) -> None:
     page = ana.get("/oncall/new?kind=swap&schedule=shop-primary").text
     mine = re.findall(r'<option value="(ana\|[0-9|]+)"', page)[0]
@@ -187,6 +196,7 @@ def test_cover_is_asked_for_and_taken(site: Site, ana: Browserless) -> None:
     assert "Take it</button>" in ben.page
     ben.send("/oncall/overrides/101/accept")
     assert "You for Ana on shop-primary" in shown(ben.page)
+    assert "It counts, but no service pages by this schedule: nobody is called for it." in shown(ben.page)
 
 
 def test_forms_need_the_browser_that_was_given_them(site: Site, ana: Browserless) -> None:

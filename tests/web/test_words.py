@@ -139,9 +139,33 @@ def test_after_the_last_step_comes_the_last_resort() -> None:
 
 
 def test_a_step_that_reaches_nobody_now_is_said_so_with_who_is_paged_in_its_place() -> None:
-    steps = (Step(("schedule:gone:next", "schedule:gone:previous")), *the_plan().steps("checkout"))
+    for targets, why in (
+        (
+            ("platform-hours:next", "platform-hours:previous"),
+            "Nobody is next on platform-hours or previous on platform-hours",
+        ),
+        (("gone", "gone:next"), "The plan has no schedule gone"),
+    ):
+        steps = (Step(tuple(f"schedule:{one}" for one in targets)), *the_plan().steps("checkout"))
+        fate = reader().fate(incident(steps=steps, next_at=NOW + MINUTE))
+        assert fate.before == f"{why} now, so Ana is paged"
+    steps = (Step(("person:zoe",)), *the_plan().steps("checkout"))
     fate = reader().fate(incident(steps=steps, next_at=NOW + MINUTE))
-    assert fate.before == "Nobody is next on gone or previous on gone now, so Ana is paged"
+    assert fate.before == "Zoe is not in the plan now, so Ana is paged"
+
+
+def test_who_has_answered_of_several_is_named_as_that_and_not_as_next() -> None:
+    both, ben, mei = ("person:ben", "person:mei"), ("person:ben",), ("person:ben", "person:mei")
+    one = incident(
+        steps=(Step(both, answers=2), Step(ben), Step(mei)),
+        step=1, next_at=NOW + MINUTE, answers={"ben": NOW + HOUR},
+    )  # fmt: skip
+    assert reader().fate(one).before == "Mei is paged"
+    assert [step.state for step in _steps(reader(), one, [])] == ["later", "later", "next", "later"]
+    holder = reader().holder(one)
+    assert (holder.kind, holder.name, holder.letters) == ("person", "Ben, one of 2 who are asked for", "BO")
+    ends = structs.replace(one, answers={"ben": NOW + 30 * SECOND})
+    assert reader().fate(ends).before == "Ben is paged", "his answer is over by then"
 
 
 def test_the_step_said_to_be_next_is_the_first_that_is_for_this_incident_then() -> None:
@@ -318,3 +342,33 @@ def test_the_last_resort_stands_in_the_escalation_too() -> None:
     assert whys(reader(), taken, [page("mei")])[0] == (
         "You were not paged", "Mei acknowledged before the last resort was due"
     )  # fmt: skip
+
+
+def test_a_step_of_low_urgency_that_reaches_nobody_is_one_sentence() -> None:
+    """Nobody reads "so nobody is, so they are"; and of three people one ``and`` is enough."""
+    plan = the_plan()
+    plan = structs.replace(plan, last_resort=("person:ana", "person:ben"))
+    gap = NOW - HOUR  # outside of platform-hours
+    asked = Reader(gap, STOCKHOLM, plan, person="ana")
+    steps = (Step(("schedule:platform-hours",)), Step(("person:mei", "person:ben")))
+    one = incident(service="search", steps=steps, next_at=gap + HOUR, waits=Reason.QUIET_HOURS)
+    line = asked.fate(one)
+    assert line.before.startswith("Of low urgency: nobody is on call by platform-hours now, so Mei, Ben ")
+    assert line.before.count(" and ") == 1 and line.before.endswith(" are paged")
+
+
+def test_a_name_from_right_to_left_turns_nothing_round_that_stands_beside_it() -> None:
+    """``7 d`` behind such a name would be read as ``d``, the name, ``7``."""
+    plan = the_plan()
+    people = {**plan.people, "ben": structs.replace(plan.people["ben"], name="يوسف الحسيني")}
+    asked = Reader(NOW, STOCKHOLM, structs.replace(plan, people=people))
+    assert (asked.name("ben"), asked.full_name("ben")) == ("\u2068يوسف\u2069", "\u2068يوسف الحسيني\u2069")
+    assert asked.who("person:ben").letters == initials("يوسف الحسيني") != "?"
+    assert (asked.name("ana"), asked.full_name("mei")) == ("Ana", "Mei Tanaka")
+
+
+def test_a_minute_that_the_readers_clock_shows_twice_says_which_it_is() -> None:
+    reads = reader()
+    assert reads.minute(parse_rfc3339("2026-10-25T00:30:00Z")) == "Sun 25 Oct, 02:30 (UTC+2)"
+    assert reads.minute(parse_rfc3339("2026-10-25T01:30:00Z")) == "Sun 25 Oct, 02:30 (UTC+1)"
+    assert reads.minute(parse_rfc3339("2026-10-25T02:30:00Z")) == "Sun 25 Oct, 03:30"

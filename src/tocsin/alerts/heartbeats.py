@@ -43,6 +43,8 @@ class Heartbeat(Struct, kw_only=True):
     """How long the last run took, from its start to its end, when it told both."""
     left_at: Instant | None = None
     """Since when the plan leaves it out: it is not judged, but taken up again as it was when the plan has it again."""
+    waits_since: Instant | None = None
+    """Since when its next sign of life is waited for, where one that was expected before may have been refused."""
     alarms: bool = False
     """Of one that the plan leaves out: whether it fires when the plan has it again, as it did, or failed meanwhile."""
     rule: str = ""

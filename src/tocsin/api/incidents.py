@@ -255,15 +255,16 @@ async def read_alert(faces: Faces, number: Number) -> m.PublishedAlert:
 @get("/why/incident/{number:int}", tags=["incidents"])
 async def why_incident(faces: Faces, number: Number) -> m.PublishedExplanation:
     """Say why somebody was or was not paged for an incident: the recorded decisions in order, and how it stands now."""
-    plan = await faces.plan()
-    found = await faces.found(f"incident #{number}", explain_incident, faces.reads, number, faces.now(), plan)
+    plan, covers = await faces.plan(), await faces.covers()
+    found = await faces.found(f"incident #{number}", explain_incident, faces.reads, number, faces.now(), plan, covers)
     return m.explanation_out(found)
 
 
 @get("/why/alert/{number:int}", tags=["alerts"])
 async def why_alert(faces: Faces, number: Number) -> m.PublishedExplanation:
     """Say why somebody was or was not paged for an alert."""
-    found = await faces.found(f"alert {number}", explain_alert, faces.reads, number, faces.now(), await faces.plan())
+    plan, covers = await faces.plan(), await faces.covers()
+    found = await faces.found(f"alert {number}", explain_alert, faces.reads, number, faces.now(), plan, covers)
     return m.explanation_out(found)
 
 

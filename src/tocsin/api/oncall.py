@@ -20,7 +20,7 @@ from tocsin.faces.sessions import derived_secret, fresh_secret
 from tocsin.faces.who import Who
 from tocsin.kernel.instant import Instant, format_rfc3339
 from tocsin.notation.findings import nearest
-from tocsin.oncall.asking import clipped, fault_of, fault_of_range, layer_of, why
+from tocsin.oncall.asking import clipped, fault_of, fault_of_range, layer_of, on_call, why
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster
@@ -251,7 +251,7 @@ async def answer_override(
     yes = (data or m.AnswerIn()).yes
     command = AnswerOverride(actor=who.acting, id=number, person=_person(who), yes=yes)
     await faces.submit(command, idempotency_key or "")
-    return await _override(faces, number)
+    return await _override(faces, number, warned=yes)
 
 
 @delete("/oncall/overrides/{number:int}", tags=["on call"], needs="responder")
@@ -347,7 +347,7 @@ def _who(roster: Roster, at: Instant, covers: tuple[Cover, ...]) -> list[m.Publi
             until=format_rfc3339(shift.end),
             why=why(roster.schedule, shift, covers),
         )
-        for shift in roster.who(at, covers)
+        for shift in on_call(roster, at, covers)
     ]
 
 

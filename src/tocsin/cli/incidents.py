@@ -298,6 +298,11 @@ def standing(one: dict[str, Any], now: Instant | None) -> str:
         return f"Nobody was reached. Paging begins again {_then(due, now)}."
     if due is not None and one.get("waits"):
         return f"Of low urgency: the next page goes out {_then(due, now)}, not at night."
+    answered = list(one.get("answered_by") or ())
+    if answered:
+        of = f"{len(answered)} of {one['answers_needed']} who are asked for"
+        told = f"{' and '.join(answered)} {'have' if len(answered) > 1 else 'has'} answered, {of}."
+        return f"{told} The next page goes out {_then(due, now)} if nobody else does." if due else told
     return f"Nobody has it. The next page goes out {_then(due, now)} if nobody answers." if due else "Nobody has it."
 
 

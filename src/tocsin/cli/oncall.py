@@ -119,22 +119,29 @@ def list_schedules(api: Api, at: Instant | None, as_json: bool) -> None:
 @click.argument("name", metavar="PERSON")
 @from_option
 @to_option
-@server_options
+@server_or_plan_options
 @show.json_option
-def person(api: Api, name: str, start: Instant | None, end: Instant | None, as_json: bool) -> None:
+def person(
+    api: Api | None, plan: Path | None, name: str, start: Instant | None, end: Instant | None, as_json: bool
+) -> None:
     """List a person's shifts, of every schedule.
 
-    Those of the next twelve weeks, or over a time.
+    Those of the next twelve weeks, or over a time. With --plan the answer comes from the plan's files alone: overrides,
+    and what calendars say, are not known then.
 
     \b
     Examples:
       tocsin oncall person ana
       tocsin oncall person ana --from 2026-12-01 --to 2027-01-01
+      tocsin oncall person ana --plan deploy/tocsin
     """
     start, end = range_of(start, end, api)
-    query = {"from": format_rfc3339(start), "to": format_rfc3339(end)}
-    found = api.get(f"/oncall/people/{segment(name)}/shifts", query)["items"]
-    warn_of_calendars(api)
+    if api is not None:
+        query = {"from": format_rfc3339(start), "to": format_rfc3339(end)}
+        found: list[dict[str, Any]] = api.get(f"/oncall/people/{segment(name)}/shifts", query)["items"]
+        warn_of_calendars(api)
+    else:
+        found = files.shifts_of_person(plan, name, start, end)
     if as_json:
         show.print_array(found)
         return

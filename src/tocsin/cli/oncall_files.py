@@ -27,6 +27,17 @@ def now() -> Instant:
 
 def roster(plan: Path | None, name: str) -> Roster:
     """A schedule of a plan's files. Says on stderr what the files cannot know."""
+    whole = _schedules(plan)
+    found = whole.rosters.get(name)
+    if found is None:
+        raise _unknown("schedule", name, whole.rosters)
+    people = (whole.people.get(one) for one in found.schedule.people())
+    _say_what_is_unknown(bool(found.schedule.calendars) or any(one.holidays for one in people if one is not None))
+    return found
+
+
+def _schedules(plan: Path | None) -> Plan:
+    """The people and schedules of a plan's files, whatever is wrong elsewhere in them."""
     from tocsin.plan.reading import read_schedules
 
     assert plan is not None, "without a server there is a plan"
@@ -35,13 +46,7 @@ def roster(plan: Path | None, name: str) -> Roster:
     if reading.plan is None and (who := read_schedules(files)).plan is not None:
         reading = who
         click.echo(f"The plan has errors elsewhere; `tocsin plan check {plan}` lists them.", err=True)
-    whole = _whole(reading, plan)
-    found = whole.rosters.get(name)
-    if found is None:
-        raise _unknown("schedule", name, whole.rosters)
-    people = (whole.people.get(one) for one in found.schedule.people())
-    _say_what_is_unknown(bool(found.schedule.calendars) or any(one.holidays for one in people if one is not None))
-    return found
+    return _whole(reading, plan)
 
 
 def service_plan(plan: Path | None, name: str, tier: str | None) -> Plan:
@@ -98,7 +103,7 @@ def _say_what_is_unknown(calendars: bool) -> None:
 
 def who_of(roster: Roster, at: Instant) -> list[dict[str, Any]]:
     """Who is on call at an instant, as the API says it."""
-    from tocsin.oncall.asking import fault_of, why
+    from tocsin.oncall.asking import fault_of, on_call, why
 
     if fault_of(at):
         raise click.UsageError(f"--at: {fault_of(at)}.")
@@ -109,7 +114,7 @@ def who_of(roster: Roster, at: Instant) -> list[dict[str, Any]]:
             "until": format_rfc3339(shift.end),
             "why": why(roster.schedule, shift),
         }
-        for shift in roster.who(at)
+        for shift in on_call(roster, at)
     ]
 
 
@@ -128,6 +133,21 @@ def shifts_of(roster: Roster, start: Instant, end: Instant) -> list[dict[str, An
         }
         for shift in clipped(roster, start, end)
     ]
+
+
+def shifts_of_person(plan: Path | None, name: str, start: Instant, end: Instant) -> list[dict[str, Any]]:
+    """A person's shifts of every schedule of a plan's files over a time, as the API says it."""
+    whole = _schedules(plan)
+    if name not in whole.people:
+        raise _unknown("person", name, whole.people)
+    found = [
+        (one["start"], key, one["end"], one["layer"])
+        for key, roster in whole.rosters.items()
+        for one in shifts_of(roster, start, end)
+        if one["person"] == name
+    ]
+    _say_what_is_unknown(bool(whole.calendars))
+    return [{"schedule": key, "start": low, "end": high, "layer": layer} for low, key, high, layer in sorted(found)]
 
 
 def reached_of(plan: Plan, service: str, at: Instant, severity: str | None, tier: str | None) -> list[dict[str, Any]]:

@@ -38,6 +38,11 @@ def named(service: str, heartbeat: str) -> str:
     return f"heartbeat:{service}/{heartbeat}"
 
 
+def undefined(service: str, heartbeat: str) -> str:
+    """The same, of one that is heard though the plan does not define it: another trouble than that it is missing."""
+    return f"unknown heartbeat:{service}/{heartbeat}"
+
+
 def is_missing(turn: Turn, alert: Alert) -> bool:
     """Whether an alert of Tocsin's own is of a heartbeat that is late: only a sign of life ends that."""
     if alert.labels.get("alertname") != MISSING:

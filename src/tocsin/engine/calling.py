@@ -13,7 +13,7 @@ from tocsin.engine import ledger, methods
 from tocsin.engine.covering import open_now, opens_at
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import Call, escalate
-from tocsin.escalation.policy import Step, nobody_behind
+from tocsin.escalation.policy import Step
 from tocsin.escalation.turns import chosen, next_in_turn, round_of
 from tocsin.incidents.incident import Incident
 from tocsin.incidents.routes import SEVERITIES
@@ -22,6 +22,7 @@ from tocsin.kernel.reason import Reason
 from tocsin.pages.ledger import CALL_AGAIN, MOST_CALLS, RINGS, Page
 from tocsin.pages.profiles import CONSOLE, profile
 from tocsin.plan.model import Reached
+from tocsin.plan.whom import nobody_behind
 
 OF_A_STEP = frozenset(
     {Reason.STEP_DUE, Reason.STEP_REPEATED, Reason.REASSIGNED, Reason.ESCALATION_EXHAUSTED, Reason.LAST_RESORT}
@@ -165,7 +166,8 @@ def reaches_nobody(turn: Turn, incident: Incident, step: int) -> str:
     targets = incident.steps[step].targets
     there = [one.person for one in behind(turn, incident, targets)]
     mute = [one.name for one in there if one.key not in incident.answers]
-    why = f"{' and '.join(mute)} can be reached by nothing" if mute else "" if there else nobody_behind(targets)
+    why = "" if there else nobody_behind(turn.plan, targets)
+    why = f"{' and '.join(mute)} can be reached by nothing" if mute else why
     return f"Step {step + 1} reaches nobody{f': {why}' if why else ''}"
 
 

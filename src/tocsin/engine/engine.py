@@ -56,7 +56,7 @@ from tocsin.kernel.instant import MINUTE, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.plan.model import Plan
 
-VERSION = "8"
+VERSION = "9"
 """Changes when the same journal would be judged differently. Rows of the journal say by which one each was judged."""
 
 

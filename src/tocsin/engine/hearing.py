@@ -12,7 +12,7 @@ from tocsin.alerts.alert import Alert
 from tocsin.alerts.merge import Span, merge
 from tocsin.catalog.services import INBOX
 from tocsin.engine import deafness, placing, settling
-from tocsin.engine.beating import MISSING, beat_by, heard_meanwhile, heartbeat_of, name_of, take_beat
+from tocsin.engine.beating import MISSING, beat_by, heard_meanwhile, heartbeat_of, name_of, take_beat, undefined
 from tocsin.engine.ending import OWN, own_alert, resolve
 from tocsin.engine.placing import MOST_LINES, has_room, quiet_of, take_in
 from tocsin.engine.records import HeardChange
@@ -26,7 +26,7 @@ from tocsin.intake.event import Beat, Burst, Event, Row
 from tocsin.intake.request import Heard
 from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.identity import keyed, label_text, texts_json
-from tocsin.kernel.instant import MINUTE, Duration, Instant
+from tocsin.kernel.instant import DAY, MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.silences.silence import matching
 
@@ -394,8 +394,7 @@ def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
         turn.count("events", Reason.UNKNOWN_KEY)
         heard_meanwhile(turn, (origin, name), beat)
         title = f"A heartbeat came for {origin} that the plan does not define"
-        # Another trouble than its absence: by that it is not known, and is not taken for it.
-        own_event(turn, origin, f"unknown heartbeat:{origin}/{name}", title, "warning", {"heartbeat": name})
+        own_event(turn, origin, undefined(origin, name), title, "warning", {"heartbeat": name}, ends=turn.now + DAY)
         return
     if take_beat(turn, spec, beat.kind, turn.now, beat.exit_code, beat.body) is Reason.HEARTBEAT_FAILED:
         heartbeat_failed(turn, spec, beat.exit_code, beat.body)
@@ -432,8 +431,11 @@ def own_event(
     *,
     annotations: dict[str, str] | None = None,
     name: str = "Tocsin",
+    ends: Instant | None = None,
 ) -> None:
-    """Raise an alert of Tocsin's own on a service, deduplicated by key. ``name`` is its ``alertname``."""
+    """Raise an alert of Tocsin's own on a service, deduplicated by key. ``name`` is its ``alertname``; ``ends``: when
+    it is over by itself, unless it is said again.
+    """
     service = turn.plan.service(service).key
     event = Event(
         key=key,
@@ -442,6 +444,7 @@ def own_event(
         own_title=title,
         severity=severity,
         starts_at=turn.now,
+        ends_at=ends,
     )
     _hear_event(turn, turn.state.known_of(OWN, service), OWN, service, 0, event)
 

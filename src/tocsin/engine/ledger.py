@@ -78,6 +78,12 @@ def of_round(turn: Turn, row: Page) -> list[Page]:
     return [one for one in theirs if one.intended_at >= began]
 
 
+def rang_before(turn: Turn, row: Page) -> bool:
+    """Whether a page is a telephone's that is called again because nobody picked it up."""
+    before = turn.state.pages.get(row.instead_of)
+    return before is not None and before.rang and before.contact == row.contact
+
+
 def newer(turn: Turn, row: Page) -> Page | None:
     """A newer page about the same to the same place that has left, or is tried."""
     others = (one for one in alike(turn, row) if one.id > row.id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tocsin.engine.standings import incident_of
+from tocsin.engine.standings import incident_of, short
 from tocsin.engine.turn import SYSTEM, Turn
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import DAY, say_duration
@@ -89,7 +89,7 @@ def unsure(steps: Iterable[Step], run: Run) -> tuple[str, ...]:
     """Which fixes may have been done, and nobody knows, as a run ends: its own that began or failed, and those of runs
     before it that it never came to. Of one that doing twice is as good as once it does not matter.
     """
-    fixes = [one for one in steps if one.verb == "fix" and not one.idempotent]
+    fixes = [one for one in steps if one.may_have_changed and not one.idempotent]
     own = [f"{one.function} {one.digest}" for one in fixes if one.state in ("begun", "failed")]
     done = {f"{one.function} {one.digest}" for one in fixes if one.state == "done"}
     return (*own, *(one for one in run.wary if one not in done and one not in own))
@@ -119,6 +119,34 @@ def may_have_done(turn: Turn, run: Run, identity: str) -> Run | None:
         if alike or identity in one.unsure:
             return one
     return None
+
+
+# -- what changed nothing ----------------------------------------------------------------------------------------------
+
+
+def not_begun(turn: Turn, run: Run) -> None:
+    """A fix was let begin, and its process was never told so: it was not done, and is no work of the playbook's."""
+    for step in turn.state.steps.get(run.number, {}).values():
+        if step.verb == "fix" and step.state == "begun" and step.attempt == run.attempt:
+            step.state, step.ended_at = "skipped", turn.now
+            _counts_not(turn, run, step)
+            run.find(f"{short(step.function)}({step.shown}) was not begun")
+    run.prove(turn.state.steps.get(run.number, {}).values())
+
+
+def refused(turn: Turn, run: Run, step: Step) -> None:
+    """A fix was let begin, and refused before it had changed anything."""
+    step.undone = True
+    _counts_not(turn, run, step)
+    run.prove(turn.state.steps[run.number].values())
+
+
+def _counts_not(turn: Turn, run: Run, step: Step) -> None:
+    turn.save_step(step)
+    run.fixes -= 1
+    if (incident := incident_of(turn, run)) is not None:
+        incident.fixes = max(0, incident.fixes - 1)
+        turn.save_incident(incident)
 
 
 # -- what settles it ---------------------------------------------------------------------------------------------------

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tocsin.catalog.people import Person
-from tocsin.engine import anew, announcing, calling, helping, holding, ledger, methods, unreached
+from tocsin.engine import anew, announcing, calling, helping, holding, ledger, methods, relieving, unreached
 from tocsin.engine.intending import BY_NAME, About, about_incident, coming, row_of, wanted, when
 from tocsin.engine.turn import Turn
-from tocsin.escalation.decide import AFTER_THE_LAST, Call
+from tocsin.escalation.decide import AFTER_THE_LAST
 from tocsin.incidents.incident import Incident
 from tocsin.kernel.instant import SECOND, Instant, say_duration
 from tocsin.kernel.reason import Reason
-from tocsin.pages.contacts import Contact
+from tocsin.pages.contacts import Contact, directness
 from tocsin.pages.ledger import GIVE_UP_AFTER, PAUSED, Page, PageKind
 from tocsin.pages.profiles import profile
 from tocsin.pages.rules import Planned, bundled_until
@@ -37,15 +37,18 @@ def escalate_now(turn: Turn, incident: Incident) -> bool:
     if until is not None:
         _wait(turn, incident, people, *until)
         return True
+    if begins:
+        unreached.begins(turn, incident)
     for step in call.passed:
         what = f"Step {step + 1} is passed over: {calling.unmet(turn, incident, incident.steps[step])}"
-        turn.enter(incident.number, what, Reason.STEP_NOT_MEANT)
+        unreached.say(turn, incident, what, Reason.STEP_NOT_MEANT)
     for step in call.skipped:
-        turn.enter(incident.number, calling.reaches_nobody(turn, incident, step), Reason.NOBODY_REACHABLE)
+        unreached.say(turn, incident, calling.reaches_nobody(turn, incident, step), Reason.NOBODY_REACHABLE)
     there = calling.behind(turn, incident, call.targets)
     shadows = turn.plan.shadows_of(call.targets, turn.now, turn.state.covers, there)
     reason, what = announcing.step(turn, incident, call, reached, shadows)
-    turn.enter(incident.number, what, reason, step=str(call.at_step + 1))
+    turns = call.at_step < len(incident.steps) and incident.steps[call.at_step].one
+    unreached.say(turn, incident, what, reason, turns=turns, step=str(call.at_step + 1))
     incident.step, incident.round, incident.laps = call.step, call.round, call.lap
     incident.next_at, incident.waits = call.next_at, None
     if turn.state.counters.paging:
@@ -95,7 +98,7 @@ def _stand_in(turn: Turn, incident: Incident, step: int) -> None:
     wanted = turn.plan.people_of(turn.plan.stand_ins(incident.service), turn.now, turn.state.covers)
     people = [person for person in wanted if person.key not in paged and person.key not in incident.answers]
     if people:
-        turn.enter(incident.number, f"Paging {announcing.listed(people)} as well", Reason.STANDS_IN)
+        unreached.say(turn, incident, f"Paging {announcing.listed(people)} as well", Reason.STANDS_IN)
     for person in people:
         page(turn, incident, person, Reason.STANDS_IN, step)
 
@@ -179,7 +182,7 @@ def notice(
     held = Reason.TOLD_TOGETHER if together is not None else Reason.HELP_AWAITED if unless is not None else None
     held = Reason.QUIET_HOURS if quiet is not None else held
     row = row_of(turn, person.key, planned, about, quiet or together or unless or turn.now, held, silence=silence)
-    row.lines = lines
+    row.lines, row.gentle = lines, urgency == "low"
     hand_over(turn, row)
     return row
 
@@ -284,10 +287,11 @@ def due(turn: Turn, row: Page) -> None:
     if pause is not None:
         hold(turn, row, *pause)
         return
-    if _relieved(turn, row):
+    if relieved(turn, row):
         return
     quiet = _quiet(turn, row)
     if quiet is not None:
+        row.handed_at = None  # what its channel said nothing of may have left: it is not sent again at night
         hold(turn, row, Reason.QUIET_HOURS, quiet)
         return
     while row.on_hold and (graver := calling.goes_before(turn, row)):
@@ -303,12 +307,13 @@ def due(turn: Turn, row: Page) -> None:
     if row.kind == "page" and contact is not None and row.handed_at is None and not profile(row.channel).apart:
         if row.gathers:
             gathering = [turn.state.pages[id] for id in sorted(turn.state.gathering[contact.id])]
-            together = [one for one in gathering if methods.follows(turn, one) and paused(turn, one) is None]
+            ready = [one for one in gathering if methods.follows(turn, one) and paused(turn, one) is None]
+            together = [one for one in ready if one is row or not relieved(turn, one)]
         elif row.attempts and row.bundle:  # what went as one message is tried again as one
             those = ledger.together(turn, turn.state.pages.get(row.bundle, row))
             again = [one for one in those if one.refused and one.handed_at is None]
             rest = [one for one in again if one is not row and paused(turn, one) is None]
-            together = [row, *(one for one in rest if not _relieved(turn, one))]
+            together = [row, *(one for one in rest if not relieved(turn, one))]
         elif not row.attempts:
             until = _bundled(turn, row, contact)
             if until is not None:
@@ -329,39 +334,13 @@ def paused(turn: Turn, row: Page) -> tuple[Reason, Instant] | None:
     return incident.paused, max(incident.paused_until or turn.now, turn.now + SECOND)
 
 
-def _relieved(turn: Turn, row: Page) -> bool:
-    """Whether a step's page, which nothing has taken so far, is to somebody whose shift is over, and who is on call now
-    has their place, and can be reached: then that is its end, and these are paged.
-    """
-    incident = turn.state.incidents.get(row.incident)
-    if not row.refused or row.reason not in calling.OF_A_STEP or incident is None or row.step >= len(incident.steps):
+def relieved(turn: Turn, row: Page) -> bool:
+    """Whether ``relieving`` ends a page for those whose shift it is by now, who are paged then."""
+    people = relieving.instead(turn, row)
+    if people is None:
         return False
-    step, rows = incident.steps[row.step], ledger.rows(turn, incident.number)
-    there = calling.behind(turn, incident, step.targets, row.step, row.id)
-    able = any(methods.has_any(turn, one.person.key) for one in there)  # else what is tried on may reach somebody yet
-    if not able or not calling.meant(turn, incident, step) or calling.meant_still(turn, incident, row):
-        return False
-    was = turn.plan.people_of(step.targets, row.intended_at, turn.state.covers)
-    if any(one.handed for one in incident.steps) and all(one.key != row.person for one in was):
-        return False  # steps were put before its own since, and this is none of them
-    theirs = ledger.of_round(turn, row)
-    if any(one.left for one in theirs):
-        return False  # they were paged while it was their shift
-    for one in theirs:
-        if one.state == "intended" and one.step == row.step:
-            ledger.finish(turn, one, "overtaken", Reason.RELIEVED)
-    call = Call(step.targets, row.step, Reason.STEP_DUE, incident.step, incident.round, incident.laps, turn.now)
-    reached = calling.whom(turn, incident, call, there)
-    began = min(one.intended_at for one in theirs)  # a page of another pass, or from before, is not this one's
-    since = [one for one in rows if one.kind == "page" and one.intended_at >= began]
-    paged = {one.person for one in since if one.refused or one.may_reach}
-    people = [one.person for one in reached if one.person.key not in paged]
-    who, instead = turn.plan.names.get(row.person, row.person), announcing.listed(people)
-    what = f"The shift of {who} ended before a page could leave{f': paging {instead}' if people else ''}"
-    turn.enter(incident.number, what, Reason.RELIEVED, page=str(row.id))
-    calling.takes_turn(turn, incident, call, [one for one in reached if one.person in people])
     for person in people:
-        page(turn, incident, person, Reason.STEP_DUE, row.step)
+        page(turn, turn.state.incidents[row.incident], person, Reason.STEP_DUE, row.step)
     return True
 
 
@@ -390,11 +369,10 @@ def hold(turn: Turn, row: Page, reason: Reason, until: Instant) -> None:
 
 
 def _quiet(turn: Turn, row: Page) -> Instant | None:
-    """Until when a page of low urgency waits, though it was begun by day; None when it does not."""
+    """Until when what is of low urgency waits, though it was begun by day; None when it does not."""
     incident, person = turn.state.incidents.get(row.incident), turn.plan.people.get(row.person)
-    if row.kind != "page" or row.reason in BY_NAME or incident is None or person is None or incident.urgency != "low":
-        return None
-    return methods.morning(turn, person) if row.handed_at is None else None
+    low = incident is not None and incident.urgency == "low" if row.kind in PAUSED else row.gentle
+    return methods.morning(turn, person) if low and person is not None and row.reason not in BY_NAME else None
 
 
 def _fit(turn: Turn, row: Page) -> bool:
@@ -479,6 +457,8 @@ def unsure(turn: Turn, pages: Sequence[int] | None = None) -> None:
 def next_method(turn: Turn, row: Page) -> None:
     """A page did not get through: use the person's next method, else, when the step reached nobody, go on at once."""
     incident = turn.state.incidents.get(row.incident)
+    if row.reason is Reason.CONTACT_FAILING:
+        _tell_by_next(turn, row)
     if row.kind in ("copy", "update", "synthetic") or (incident is None and (row.incident or row.kind == "notice")):
         return
     if row.kind == "notice" and incident is not None and not helping.tells_still(row, incident):
@@ -507,7 +487,7 @@ def next_method(turn: Turn, row: Page) -> None:
             what = f"{row.channel} did not reach {person.name}; trying the next method"
             if row.on_hold:
                 why, what = row.held, f"{person.name}'s telephone is taken; trying the next method"
-            turn.enter(incident.number, what, why or Reason.FAILED, page=str(row.id))
+            unreached.say(turn, incident, what, why or Reason.FAILED, page=str(row.id))
         following.next_at = turn.now
         due(turn, following)
         return
@@ -529,12 +509,21 @@ def next_method(turn: Turn, row: Page) -> None:
     unreached.look(turn, incident)
 
 
+def _tell_by_next(turn: Turn, row: Page) -> None:
+    """A word that one of a person's methods fails was not taken by another one: it goes by their next that works."""
+    person, place = turn.plan.people.get(row.person), (profile(row.channel).directness, row.contact)
+    rest = (one for one in methods.able(turn, row.person) if one.state == "verified" and directness(one) > place)
+    following = next(rest, None)
+    if person is not None and following is not None and row.attempts <= 1:  # else that was done at the first refusal
+        notice(turn, person, row.reason, row.title, contact=following)
+
+
 def _falls_through(turn: Turn, incident: Incident, row: Page, step: int) -> None:
     """A step reached nobody, as was seen by the refusal of a page: the next one is paged at once."""
     last = step >= len(incident.steps)
     if not last or row.state != "failed" or row.attempts <= 1:  # of the last resort it was said at the first refusal
         what = f"{announcing.numbered(incident, step)} reached nobody"
-        turn.enter(incident.number, what, Reason.NOBODY_REACHABLE, page=str(row.id))
+        unreached.say(turn, incident, what, Reason.NOBODY_REACHABLE, page=str(row.id))
     if not last:
         unreached.owe(turn, incident, step)
         incident.step, incident.round = (step + 1, 0)

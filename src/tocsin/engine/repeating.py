@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.engine import announcing, calling, methods, paging
+from tocsin.engine import announcing, calling, methods, paging, unreached
 from tocsin.engine.turn import Turn
 from tocsin.escalation.decide import Call
 from tocsin.incidents.incident import Incident, Owed
@@ -29,7 +29,7 @@ def repeat(turn: Turn, incident: Incident) -> None:
     if not people or calling.unmet(turn, incident, step) or calling.waits_for(turn, incident, people) is not None:
         return
     what = f"Paging {announcing.listed(people)} once more, as step {one.step + 1} says"
-    turn.enter(incident.number, what, Reason.STEP_REPEATED, step=str(one.step + 1))
+    unreached.say(turn, incident, what, Reason.STEP_REPEATED, turns=step.one, step=str(one.step + 1))
     calling.takes_turn(turn, incident, call, reached)
     for person in people:
         paging.page(turn, incident, person, Reason.STEP_REPEATED, one.step)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tocsin.access.actors import called
 from tocsin.catalog.people import Person
 from tocsin.engine import commands as c
-from tocsin.engine import helping, holding, paging, rising, settling
+from tocsin.engine import helping, holding, paging, rising, settling, unreached
 from tocsin.engine.answering import MOST_STEPS
 from tocsin.engine.commands import refuse
 from tocsin.engine.turn import Turn
@@ -25,7 +25,10 @@ LONGEST_SNOOZE: Duration = 7 * DAY
 
 
 def reassign(turn: Turn, incident: Incident, command: c.Reassign) -> c.Result:
-    """Another person has to answer: they are paged at once, and after them the escalation goes on where it stood."""
+    """Another person has to answer: they are paged at once, and after them the escalation goes on where it stood.
+
+    Refused where nothing reaches them: whoever gives it away believes that somebody has it.
+    """
     person = turn.plan.people.get(command.person)
     if person is None:
         return refuse("invalid", f"The plan has no person {command.person!r}", "person")
@@ -34,12 +37,16 @@ def reassign(turn: Turn, incident: Incident, command: c.Reassign) -> c.Result:
         return wrong
     if len(incident.steps) >= MOST_STEPS:
         return refuse("conflict", f"Incident #{incident.number} was given away too often")
+    if helping.mute(turn, [person]):
+        nothing = f"Incident #{incident.number} was not given away: {helping.by_nothing([person])}"
+        return refuse("conflict", nothing, "person")
     step = min(incident.step, len(incident.steps))
     given = f"{called(command.actor, turn.plan.names)} gave it to {person.name}{_because(command.note)}"
     incident.steps = (*incident.steps[:step], Step((f"person:{person.key}",), given=given), *incident.steps[step:])
     turn.enter(incident.number, f"Given to {person.name}{_because(command.note)}", Reason.REASSIGNED, command.actor)
     holding.given(turn, incident)
     rising.follow_plan(turn, incident)
+    helping.came(turn, incident, person.key)  # it is theirs: nobody waits for them to help with it
     _page_from(turn, incident, step)
     incident.reason = Reason.REASSIGNED
     return c.Result(ok=True, reason=Reason.REASSIGNED, id=str(incident.number))
@@ -139,6 +146,7 @@ def apply_plan(turn: Turn, incident: Incident, command: c.ApplyPlan) -> c.Result
 def _page_from(turn: Turn, incident: Incident, step: int) -> None:
     """Page from a step, now; when paging is paused, as soon as it goes on."""
     paging.withdraw(turn, incident)
+    unreached.say_all_again(incident)
     incident.state = "triggered"
     incident.acknowledged_by, incident.answers = "", {}
     incident.acknowledged_at = incident.acknowledged_until = incident.waits = None

@@ -51,7 +51,7 @@ def resume(turn: Turn, command: commands.ResumeRun) -> Result:
         return commands.refuse("conflict", f"Not now: {no.why}")
     for step in resumed.steps:
         turn.save_step(structs.replace(step, run=new.number))
-    new.fixes = new.carried = sum(step.verb == "fix" for step in resumed.steps)
+    new.fixes = new.carried = sum(step.may_have_changed for step in resumed.steps)
     new.prove(resumed.steps)  # what an earlier run changed is this one's to verify
     run.resumed = new.number
     turn.save_run(run)

@@ -29,6 +29,8 @@ def call_again(turn: Turn, row: Page) -> None:
         planned, at = Planned(contact, contact.channel, contact.address, 0), turn.now + CALL_AGAIN
         again = row_of(turn, row.person, planned, about, at, Reason.CALLED_AGAIN)
         again.instead_of = row.id
+        if incident.paused is None and paging.relieved(turn, again):
+            return  # their shift ended while it rang
         how = "'s telephone was busy" if row.outcome is Reason.LINE_BUSY else " did not pick up the telephone"
         what = f"{name}{how}, and is called again in {say_duration(CALL_AGAIN)}"
         turn.enter(incident.number, what, row.outcome or Reason.NO_ANSWER, page=str(row.id))

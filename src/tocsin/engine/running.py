@@ -88,9 +88,9 @@ def reported(turn: Turn, told: Reported) -> Result:
             for sentence in gave_up.findings:
                 run.dwell_on(sentence)
             if gave_up.kind == "withheld":
-                _undo(turn, run)
+                midst.not_begun(turn, run)
             run.advice = gave_up.next
-            run.cut = gave_up.kind == "cut"
+            run.cut = gave_up.kind == "cut" or (gave_up.kind == "withheld" and not run.unproven)
             quiet = gave_up.kind in ("handed_over", "withheld", "cut")
             run.broke = not quiet and not _carried_in_vain(turn, run)
             _fails(turn, run, gave_up.why)
@@ -141,20 +141,6 @@ def _looks(turn: Turn, run: Run, looking: Looking) -> None:
 
 def _left_in_look(step: Step) -> bool:
     return (step.verb, step.state) == ("look", "begun")
-
-
-def _undo(turn: Turn, run: Run) -> None:
-    """A fix was let begin, and its process was never told so: it was not done, and is no work of the playbook's."""
-    steps = turn.state.steps.get(run.number, {})
-    for step in steps.values():
-        if step.verb == "fix" and step.state == "begun" and step.attempt == run.attempt:
-            step.state, step.ended_at = "skipped", turn.now
-            turn.save_step(step)
-            run.fixes -= 1
-            if (incident := standings.incident_of(turn, run)) is not None:
-                incident.fixes = max(0, incident.fixes - 1)
-            run.find(f"{standings.short(step.function)}({step.shown}) was not begun")
-    run.prove(steps.values())
 
 
 def _carried_in_vain(turn: Turn, run: Run) -> bool:
@@ -258,6 +244,7 @@ def _would(turn: Turn, run: Run, began: Began, would: str, incident: Incident | 
 
 
 def _blocked(turn: Turn, run: Run, would: str, no: Blocked) -> Result:
+    run.cut = run.cut or not run.unproven  # what it changed before holds: that it may do no more is not its failure
     _hands_over(turn, run, f"{would} was not done: {no.why}", no.reason)
     return STOP
 
@@ -285,6 +272,7 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
     too_much = held + len(ended.result.encode()) > MOST_RESULTS
     if step is not None and _left_in_look(step) and (step.attempt, step.digest) != (run.attempt, ended.digest):
         step = None  # an earlier process was in a look there
+    undone = ended.undone and step is not None and step.attempt == run.attempt  # else the first may have done it
     if step is None:
         began = Began(ended.ordinal, ended.verb, ended.function, ended.digest, ended.shown)
         step = _step(turn, run, began)
@@ -297,6 +285,8 @@ def _finished(turn: Turn, run: Run, ended: Finished) -> None:
     step.result = "null" if too_much else ended.result
     step.said, step.error, step.samples = ended.said, ended.error, ended.samples
     turn.save_step(step)
+    if undone:
+        midst.refused(turn, run, step)
     if ended.verb == "when":
         _judged(turn, run, ended.error)
     else:

@@ -20,6 +20,7 @@ from tocsin.engine import (
     paging,
     queuing,
     releasing,
+    unreached,
 )
 from tocsin.engine.state import Members
 from tocsin.engine.turn import SYSTEM, Turn
@@ -317,6 +318,7 @@ def _page_what_is_meant(turn: Turn, incident: Incident, severity: str, tier: str
 def _page_from(turn: Turn, incident: Incident, step: int, what: str) -> None:
     """Everybody is asked anew from a step on: now, or as soon as paging goes on. ``what``: for the timeline."""
     incident.step, incident.round, incident.answers = step, 0, {}
+    unreached.say_all_again(incident)
     turn.enter(incident.number, what, Reason.CHANGED)
     if incident.state == "triggered":
         incident.waits = None

@@ -128,7 +128,9 @@ def change(
             title = f"{does}: {override.schedule}, {handing.times(move.lost, person)}"
             title += f"; you take {handing.times(move.gained, person)} for it" if move.gained else ""
         elif event == "agreed":
+            vain = turn.plan.why_idle(override, turn.state.covers, turn.now) if not moves else ""
             title = f"{called(turn, override.person)} takes over: {_times(turn, override, person)}"
+            title = f"{called(turn, override.person)} agreed to what takes nobody's place: {vain}" if vain else title
         elif person.key == override.person:
             title = f"You are on call: {_times(turn, override, person)}"
         else:

@@ -26,7 +26,7 @@ from tocsin.engine.state import RESULTS_KEPT, State, alert_due
 from tocsin.engine.turn import Turn
 from tocsin.incidents.incident import Incident
 from tocsin.intake.specs import HeartbeatSpec
-from tocsin.kernel.instant import Instant
+from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.zone import said
 from tocsin.pages.ledger import DRILL_WORKS, Page
@@ -80,6 +80,9 @@ def _alert(turn: Turn, id: int) -> None:
             alert.ends_at += moved
             turn.save_alert(alert)
         else:
+            if alert.source == ending.OWN:  # no monitor that stopped repeating it: whoever reads it is told
+                lasted = say_duration(alert.ends_at - alert.last_seen)
+                turn.enter(alert.incident, f"Not heard again for {lasted}: {alert.title}", Reason.EXPIRED)
             ending.resolve(turn, alert, Reason.EXPIRED, alert.ends_at)
     else:
         alert.stale = True

@@ -17,7 +17,38 @@ from tocsin.pages.profiles import CONSOLE
 
 SOONEST: Duration = MINUTE
 LATEST: Duration = 10 * MINUTE
+MOST_SAID = 100
 """It begins again after as long as nobody has been reached by then: so soon, doubling, and at last so late."""
+
+
+def begins(turn: Turn, incident: Incident) -> None:
+    """An escalation is gone through, for the first time or again. How often nobody was reached is said ever more
+    seldom: after two passes, four, eight.
+    """
+    if not incident.laps or not turn.state.counters.paging:  # with paging off each says whom it would have paged
+        say_all_again(incident)
+    passes, incident.vain = incident.vain, incident.vain + 1
+    if passes >= 2 and passes & (passes - 1) == 0:
+        turn.enter(incident.number, f"Nobody was reached in {passes} passes so far", Reason.REACHED_NOBODY)
+
+
+def say(turn: Turn, incident: Incident, what: str, reason: Reason, *, turns: bool = False, **detail: str) -> None:
+    """A line of a pass through an escalation: once, and not for each of those that reach nobody. ``turns``: it says
+    whose turn it was, which is asked later of each.
+    """
+    if incident.vain < 2 or turns:  # the first pass, or the one after somebody was reached
+        turn.enter(incident.number, what, reason, **detail)
+    elif what in incident.said:
+        turn.count("decisions", reason)
+    else:
+        incident.said = (*incident.said, what)[-MOST_SAID:]
+        turn.save_counts(incident)
+        turn.enter(incident.number, what, reason, **detail)
+
+
+def say_all_again(incident: Incident) -> None:
+    """Somebody was reached, or others are asked: what is said from now on is news."""
+    incident.vain, incident.said = 0, ()
 
 
 def step_paged(turn: Turn, incident: Incident) -> None:
@@ -45,14 +76,23 @@ def look(turn: Turn, incident: Incident) -> None:
         return
     _begins(incident, turn.now + gap)
     incident.waits = Reason.REACHED_NOBODY
-    turn.enter(incident.number, f"Paging begins again in {say_duration(gap)}", Reason.REACHED_NOBODY)
+    say(turn, incident, f"Paging begins again in {say_duration(gap)}", Reason.REACHED_NOBODY)
     turn.save_incident(incident)
 
 
 def reached(turn: Turn, row: Page) -> None:
     """A page left after all: where paging was to begin again soon, whoever it is to has the usual time to answer."""
     incident = turn.state.incidents.get(row.incident)
-    if row.kind != "page" or row.channel == CONSOLE or incident is None or incident.state != "triggered":
+    if row.kind != "page" or incident is None or (row.channel == CONSOLE and not calling.on_trial(turn)):
+        return
+    if incident.vain:
+        if incident.said:
+            name = turn.plan.names.get(row.person, row.person)
+            what = f"The page to {name} by {row.channel} left, the first in {incident.vain} passes"
+            turn.enter(incident.number, what, row.reason, page=str(row.id))
+        say_all_again(incident)
+        turn.save_incident(incident)
+    if row.channel == CONSOLE or incident.state != "triggered":
         return
     if incident.waits is Reason.REACHED_NOBODY:
         _begins(incident, turn.now + AFTER_THE_LAST)

@@ -52,13 +52,18 @@ def quiet_hours_changed(turn: Turn, person: str) -> None:
     """
     someone = turn.plan.people[person]
     begins = methods.morning(turn, someone) or turn.now
-    theirs = [page for page in turn.state.pages.values() if page.person == person and page.waiting]
+    theirs = [page for page in turn.state.pages.values() if page.person == person and _waits(page)]
     for _, alike in groupby(sorted(theirs, key=_written), key=_written):
         pages = list(alike)
         mornings = [page.next_at for page in pages if page.held is Reason.QUIET_HOURS and page.next_at is not None]
         if mornings and min(mornings) != begins:
             _move(turn, pages, min(mornings), begins)
     judge_again(turn)
+
+
+def _waits(page: Page) -> bool:
+    """Whether it was not tried so far, or waits for the morning since it was refused."""
+    return page.waiting or (page.refused and page.handed_at is None and page.held is Reason.QUIET_HOURS)
 
 
 def _written(page: Page) -> tuple[int, str, Instant]:
@@ -72,7 +77,7 @@ def _move(turn: Turn, pages: list[Page], was: Instant, begins: Instant) -> None:
             page.not_before = page.next_at
             turn.save_page(page)
     for page in pages:
-        if page.waiting and page.next_at is not None and page.next_at <= turn.now:
+        if _waits(page) and page.next_at is not None and page.next_at <= turn.now:
             paging.due(turn, page)
 
 

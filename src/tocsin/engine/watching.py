@@ -63,6 +63,7 @@ def settled(turn: Turn) -> list[str]:
     change of plan. Says which open incidents lose what they are about.
     """
     ended = list(_end_the_unwatched(turn))
+    _end_the_undefined(turn)
     for spec in turn.plan.heartbeats:
         _alarm(turn, spec)
     return ended
@@ -73,6 +74,9 @@ def renamed(turn: Turn, was: Place, place: Place) -> None:
     hearts = turn.state.heartbeats
     old, new = hearts.get(was), hearts.get(place)
     spec = next((s for s in turn.plan.heartbeats if (s.service, s.name) == place), None)
+    if spec is not None:
+        told = ending.own_alert(turn, turn.plan.service(was[0]).key, beating.undefined(*was))
+        _heard_of(turn, told, f"Its key is of the heartbeat {spec.service}/{spec.name} now")
     if old is None or old.left_at is None or new is None or new.state != "new" or spec is None:
         return
     _forget(turn, was)
@@ -84,25 +88,42 @@ def renamed(turn: Turn, was: Place, place: Place) -> None:
 
 
 def _take_up(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> None:
-    """Judge it on from what is known of it. A sign that was expected while it was left out may have been refused: the
-    one after that is waited for.
+    """Judge it on from what is known of it. A sign that was expected while it was left out, by what it was given or by
+    the job's own time, may have been refused: the one after that is waited for.
     """
     left, heart.left_at = heart.left_at or 0, None
     heart.rule = spec.rule
     if heart.state == "late":
         return
     due = _next(turn, spec, heart)
-    expected = due - spec.grace
+    expected, comes = due - spec.grace, _comes(spec, heart, left)
     # One that was late already, but within its grace, may come then: but not that likely in a moment, and a job that
     # died would be found out a whole period later.
-    refused = left <= expected <= turn.now or (expected < left <= due and turn.now - left > settling.LEAVES_AFTER)
-    heart.due = next_due(spec, turn.now) if refused else max(due, turn.now)
+    late = expected < left <= due and turn.now - left > settling.LEAVES_AFTER
+    refused = late or any(left <= one <= turn.now for one in (expected, comes))
+    if refused:
+        heart.waits_since, due = turn.now, next_due(spec, turn.now)
+    heart.due = max(due, turn.now)
 
 
 def _next(turn: Turn, spec: HeartbeatSpec, heart: Heartbeat) -> Instant:
-    """When the sign of life after the last one is late, with what it is given for time in which none could be heard."""
-    since = heart.last if heart.last is not None else heart.heard_at  # a start moves nothing but the very first time
+    """When the sign of life after the last one is late, with what it is given for time in which none could be heard, or
+    its own may have been refused.
+    """
+    since = max(_heard(heart), heart.waits_since or 0)
     return next_due(spec, since) + deafness.missed(turn, since)
+
+
+def _comes(spec: HeartbeatSpec, heart: Heartbeat, at: Instant) -> Instant:
+    """When a job that keeps its own time, whatever could be heard of it, gives its next sign of life from then on."""
+    if spec.cron:
+        return next_due(spec, at - 1) - spec.grace
+    periods = max(1, -(-(at - _heard(heart)) // spec.every))
+    return _heard(heart) + periods * spec.every
+
+
+def _heard(heart: Heartbeat) -> Instant:
+    return heart.last if heart.last is not None else heart.heard_at  # a start moves nothing but the very first time
 
 
 def _alarm(turn: Turn, spec: HeartbeatSpec) -> None:
@@ -202,6 +223,22 @@ def _end_the_unwatched(turn: Turn) -> Iterator[str]:
             incident.ends_for = Reason.LEFT_THE_PLAN
         then = f"incident #{incident.number} {'will be resolved for it' if over else 'goes on without it'}"
         yield f"warning: {called[:1].lower()}{called[1:]} is left out while it fires: {then}"
+
+
+def _end_the_undefined(turn: Turn) -> None:
+    """Signs of life came that the plan did not define, and does now."""
+    defined = {beating.undefined(one.service, one.name): one for one in turn.plan.heartbeats}
+    for alert in list(turn.state.alerts.values()):
+        spec = defined.get(alert.key) if alert.source == ending.OWN else None
+        if spec is not None:
+            _heard_of(turn, alert, f"The plan defines the heartbeat {spec.service}/{spec.name} now")
+
+
+def _heard_of(turn: Turn, told: Alert | None, why: str) -> None:
+    """End the alert that a sign of life came of what the plan did not define: it is taken from now on."""
+    if told is not None and told.firing:
+        turn.enter(told.incident, why, Reason.PLAN_CHANGED)
+        ending.resolve(turn, told, Reason.PLAN_CHANGED)
 
 
 def _said(turn: Turn, heart: Heartbeat) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -64,18 +64,6 @@ class Step(Struct, frozen=True):
     def put_in(self) -> bool:
         """Whether a person or code put it among the plan's steps of an incident."""
         return self.handed or self.given != ""
-
-
-def nobody_behind(targets: Iterable[str]) -> str:
-    """Says of targets that reach nobody why, as a clause: ``nobody is next on shop-primary``; "" without a schedule."""
-    found: dict[str, list[str]] = {}
-    for target in targets:
-        kind, _, name = target.partition(":")
-        if kind == "schedule":
-            key, _, offset = name.partition(":")
-            found.setdefault(f"{offset} on" if offset else "on call by", []).append(key)
-    clauses = [f"{how} {' and '.join(dict.fromkeys(keys))}" for how, keys in found.items()]
-    return f"nobody is {' or '.join(clauses)}" if clauses else ""
 
 
 class Escalation(Struct, frozen=True):

@@ -12,7 +12,7 @@ from tocsin.access.credentials import secret_hash
 from tocsin.faces.faces import Faces
 from tocsin.faces.problem import not_found
 from tocsin.kernel.instant import DAY, Duration
-from tocsin.oncall.asking import layer_of, why
+from tocsin.oncall.asking import layer_of, unbroken, why
 from tocsin.oncall.calendar import Event, written
 from tocsin.plan.model import Covers, Plan
 
@@ -61,7 +61,7 @@ def calendar_of(plan: Plan, of: str, covers: Covers, now: int) -> bytes | None:
         if kind == "schedule" and key != name:
             continue
         its = plan.covers_for(key, covers)
-        for shift in roster.shifts(now - BEFORE, now + AFTER, its):
+        for shift in unbroken(roster.schedule, roster.shifts(now - BEFORE, now + AFTER, its)):
             if kind == "person" and shift.person != name:
                 continue
             person = plan.people[shift.person].name

@@ -17,13 +17,14 @@ from tocsin.kernel.instant import Instant, say_duration
 from tocsin.kernel.reason import Reason
 from tocsin.oncall.imported import Imported
 from tocsin.pages.ledger import Page, unreached_since
-from tocsin.plan.model import Plan
+from tocsin.plan.model import Covers, Plan
 from tocsin.plan.whom import next_place
 from tocsin.silences.silence import Silence
 from tocsin.store.reads import MOST, Reads
 
 LONGEST = 2_000
 """How many lines of a timeline, and how many rows of the ledger, one explanation holds."""
+_NO_COVERS: Covers = {}
 
 
 class Sentence(Struct, frozen=True, kw_only=True):
@@ -49,13 +50,15 @@ class Explanation(Struct, frozen=True, kw_only=True):
     now: Sentence
 
 
-def explain_incident(reads: Reads, number: int, now: Instant, plan: Plan | None = None) -> Explanation | None:
+def explain_incident(
+    reads: Reads, number: int, now: Instant, plan: Plan | None = None, covers: Covers = _NO_COVERS
+) -> Explanation | None:
     """The whole story of an incident, or None when there is no such incident. ``plan``: the one in force."""
     incident = reads.incident(number)
     if incident is None:
         return None
     entries, pages = _timeline(reads, number), _pages(reads, number)
-    standing = _standing(incident, pages, now, _paging(reads), plan, _calendars(reads, plan))
+    standing = _standing(incident, pages, now, _paging(reads), plan, _calendars(reads, plan), covers)
     return Explanation(
         of="incident",
         id=number,
@@ -68,7 +71,9 @@ def explain_incident(reads: Reads, number: int, now: Instant, plan: Plan | None 
     )
 
 
-def explain_alert(reads: Reads, number: int, now: Instant, plan: Plan | None = None) -> Explanation | None:
+def explain_alert(
+    reads: Reads, number: int, now: Instant, plan: Plan | None = None, covers: Covers = _NO_COVERS
+) -> Explanation | None:
     """The story of an alert: what was made of it, and of its incident since it was there. None when there is none."""
     alert = reads.alert(number)
     if alert is None:
@@ -119,7 +124,9 @@ def explain_alert(reads: Reads, number: int, now: Instant, plan: Plan | None = N
         paged=paged,
         quiet=not alert.firing or bool(alert.silences) or incident is None or _quiet(incident),
         sentences=_in_order(told),
-        now=_alert_standing(alert, silences, incident, pages, now, _paging(reads), plan, _calendars(reads, plan)),
+        now=_alert_standing(
+            alert, silences, incident, pages, now, _paging(reads), plan, _calendars(reads, plan), covers
+        ),
     )
 
 
@@ -238,6 +245,7 @@ def _standing(
     paging: bool,
     plan: Plan | None,
     calendars: Mapping[str, Imported],
+    covers: Covers,
 ) -> Sentence:
     """How an incident stands, whatever was said before."""
     names = plan.names if plan is not None else None
@@ -266,7 +274,7 @@ def _standing(
             until=incident.clear_at,
         )
     if incident.next_at is not None:
-        return _escalating(incident, pages, paging, next_place(plan, incident, now, calendars))
+        return _escalating(incident, pages, paging, next_place(plan, incident, now, calendars, covers))
     return Sentence(at=incident.updated_at, text="It is open", reason=incident.reason)
 
 
@@ -324,6 +332,7 @@ def _alert_standing(
     paging: bool,
     plan: Plan | None,
     calendars: Mapping[str, Imported],
+    covers: Covers,
 ) -> Sentence:
     if not alert.firing:
         return Sentence(at=alert.resolved_at or alert.last_seen, text="It does not fire any more", reason=alert.reason)
@@ -333,7 +342,7 @@ def _alert_standing(
             at=alert.last_seen, text="It is silenced; nobody is paged for it", reason=Reason.SILENCED, until=ends
         )
     if incident is not None:
-        stands = _standing(incident, pages, now, paging, plan, calendars)
+        stands = _standing(incident, pages, now, paging, plan, calendars, covers)
         told = stands.text
         if incident.state != "acknowledged":  # that begins with a name
             told = told[0].lower() + told[1:]

@@ -117,6 +117,7 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     ``step`` and ``round`` say what is paged next, ``next_at`` when (kept in ``resume_at`` while paused).
     ``waits`` names why ``next_at`` is not the step's own time: of low urgency later, where nobody was reached sooner.
     ``owed``: steps that were passed over because nobody took their pages are repeated as they say all the same.
+    ``vain``: how often its escalation has begun since a page reached somebody; ``said``: the lines written of that.
     ``urgency`` is that of its most urgent alert; low waits for people's mornings.
     ``customer_tier``: the highest of the customers its alerts are about; "" when nothing says it.
     ``responders``: persons somebody added by hand.
@@ -203,6 +204,8 @@ class Incident(Struct, kw_only=True, omit_defaults=True):
     checklists: tuple[str, ...] = ()
     ticks: dict[str, dict[str, Tick]] = {}
     owed: tuple[Owed, ...] = ()
+    vain: int = 0
+    said: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:

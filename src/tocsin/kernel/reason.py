@@ -266,7 +266,7 @@ EXPLAINED: dict[Reason, str] = {
     Reason.WAITING_FOR_ANSWER: "someone was paged and has time to answer",
     Reason.NOBODY_REACHABLE: "this step can reach nobody, so the next one follows at once",
     Reason.REACHED_NOBODY: "everybody was paged and nobody was reached, so paging begins again soon",
-    Reason.RELIEVED: "the shift ended before it could leave, and somebody else is on call now",
+    Reason.RELIEVED: "the shift ended before anything reached them, and somebody else is on call now",
     Reason.ESCALATION_EXHAUSTED: "every step has been paged and nobody answered",
     Reason.LAST_RESORT: "nobody else could be reached",
     Reason.SENT: "the channel took it",

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from tocsin.playbooks import language
 from tocsin.playbooks.language import Target
 
 D = TypeVar("D", bound=Struct)
@@ -14,6 +15,10 @@ D = TypeVar("D", bound=Struct)
 
 class Trouble(Exception):
     """What was asked for could not be done; the message says why."""
+
+
+class Refused(Trouble, language.Refused):
+    """It was not begun: nothing was changed."""
 
 
 def described(target: Target, kind: type[D], example: str) -> D:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from tocsin.library import commands
-from tocsin.library.described import Trouble, described
+from tocsin.library.described import Refused, Trouble, described
 from tocsin.library.outgoing import ask
 from tocsin.library.ssh import Reach
 from tocsin.playbooks.language import Target, fix, look
@@ -90,14 +90,14 @@ def turn(dial: Dial, to: int, was: int) -> str:
     """
     where = dial.where
     if not where.least <= to <= where.most:
-        raise Trouble(f"{to} is not within {where.least} and {where.most}, the plan's bounds")
+        raise Refused(f"{to} is not within {where.least} and {where.most}, the plan's bounds")
     if abs(to - was) > where.step:
-        raise Trouble(f"from {was} to {to} is more than {where.step} at once")
+        raise Refused(f"from {was} to {to} is more than {where.step} at once")
     now = _read(where)
     if now == to:
         return f"it stands at {to} already"
     if now != was:
-        raise Trouble(f"it stands at {now} and not at {was}: somebody else turns it")
+        raise Refused(f"it stands at {now} and not at {was}: somebody else turns it")
     _write(where, to)
     return f"it was {was} and is set to {to}"
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library import below, carried
+from tocsin.library.described import Refused
 from tocsin.library.described import Trouble as Trouble
 from tocsin.playbooks.language import Span, Target, fix, look
 
@@ -174,7 +175,7 @@ def rotate(place: Folder, file: File, *, within: Span = "2m") -> str:
 
     where = place.where
     if not where.rotate:
-        raise Trouble(f"the plan does not say how {place.name} is rotated: rotate: [logrotate, -f, /etc/logrotate.d/…]")
+        raise Refused(f"the plan does not say how {place.name} is rotated: rotate: [logrotate, -f, /etc/logrotate.d/…]")
     if was_rotated(place, file):
         return f"{file.name} was rotated already"
     succeed(where.rotate, carried.machine(where.on), where.secrets, within)

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from tocsin.library.described import Trouble, described
+from tocsin.library.described import Refused, Trouble, described
 from tocsin.library.outgoing import connected
 from tocsin.playbooks.language import Target, fix, look
 
@@ -89,7 +89,7 @@ def drain(server: Server, *, least_others: int = 1) -> str:
     if now.status.startswith(_DRAINED):
         return f"it was {now.status} already"
     if now.others_serve < max(1, least_others):
-        raise Trouble(f"{now.others_serve} other servers of its backend take requests: the last is not taken out")
+        raise Refused(f"{now.others_serve} other servers of its backend take requests: the last is not taken out")
     _set(where, "state drain")
     return f"it gets no new requests; {now.sessions} were under way"
 
@@ -119,9 +119,9 @@ def limit(server: Server, sessions: int) -> str:
     """
     where = server.where
     if not where.usual:
-        raise Trouble(f"the plan does not let {server.name} be limited: add least: and usual:")
+        raise Refused(f"the plan does not let {server.name} be limited: add least: and usual:")
     if not where.least <= sessions <= where.usual or sessions < 1:
-        raise Trouble(f"{sessions} is not within {max(1, where.least)} and {where.usual}, the plan's bounds")
+        raise Refused(f"{sessions} is not within {max(1, where.least)} and {where.usual}, the plan's bounds")
     was = _load(where).limit
     if was == sessions:
         return f"its limit is {sessions} already"
@@ -133,12 +133,12 @@ def limit(server: Server, sessions: int) -> str:
 
 def _may_drain(where: Where, name: str) -> None:
     if not where.drain:
-        raise Trouble(f"the plan does not let {name} be taken out: add drain: on")
+        raise Refused(f"the plan does not let {name} be taken out: add drain: on")
 
 
 def _leave_maintained(now: Load, name: str) -> None:
     if now.status.startswith(_MAINTAINED):
-        raise Trouble(f"somebody has {name} in maintenance ({now.status}): it is left as it is")
+        raise Refused(f"somebody has {name} in maintenance ({now.status}): it is left as it is")
 
 
 def _load(where: Where) -> Load:

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library import commands
-from tocsin.library.described import Trouble, described
+from tocsin.library.described import Refused, Trouble, described
 from tocsin.library.outgoing import ask, connected
 from tocsin.library.ssh import Reach
 from tocsin.playbooks.language import Span, Target, fix, look
@@ -119,12 +119,12 @@ def restart(instance: Instance, *, least_well: int = 1, within: Span = "2s") -> 
     """
     where = instance.where
     if not where.restart:
-        raise Trouble(f"the plan does not say how {instance.name} is restarted: add restart: [...]")
+        raise Refused(f"the plan does not say how {instance.name} is restarted: add restart: [...]")
     found = _group(instance.name, where, within)
     if instance.name in found.well:
         return "it is well by now, and was left alone"
     if where.fellows and len(found.well) < min(least_well, len(where.fellows)):
-        raise Trouble(f"only {len(found.well)} of its fellows are well, so the cause lies elsewhere: {found}")
+        raise Refused(f"only {len(found.well)} of its fellows are well, so the cause lies elsewhere: {found}")
     commands.succeed(where.restart, where.on, where.secrets)
     return f"{where.restart[0]} was run"
 
@@ -221,12 +221,12 @@ def renew_certificate(instance: Instance, served: str) -> str:
     file, why = _in_file(where)
     if file is None or file.not_valid_after_utc <= now.not_valid_after_utc:
         if not where.renew:
-            raise Trouble(f"the plan does not say how a new one is made: add renew: [...] ({why or 'its file is old'})")
+            raise Refused(f"the plan does not say how a new one is made: add renew: [...] ({why or 'its file is old'})")
         commands.succeed(where.renew, where.on, where.secrets, within="5m")
         done.append(where.renew[0])
         file, why = _in_file(where)
     elif not where.reload:
-        raise Trouble("its file has a newer one, and the plan does not say how it is taken up: add reload: [...]")
+        raise Refused("its file has a newer one, and the plan does not say how it is taken up: add reload: [...]")
     if where.certificate and (file is None or file.not_valid_after_utc <= now.not_valid_after_utc):
         raise Trouble(f"after {done[0]} its file has none that ends later: {why or _day(_end(file))}")
     if where.reload:

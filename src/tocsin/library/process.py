@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library import alive, carried
+from tocsin.library.described import Refused
 from tocsin.library.described import Trouble as Trouble
 from tocsin.playbooks.language import Span, Target, fix, look
 
@@ -147,7 +148,7 @@ def restart(server: Process, pid: int, started: int) -> str:
     if was_replaced(server, pid, started):
         return "another process runs already"
     if not where.restart or where.restart == (SUPERVISOR,):
-        raise Trouble(f"{server.name} is started by its supervisor: use process.stop")
+        raise Refused(f"{server.name} is started by its supervisor: use process.stop")
     if where.on is not None:
         succeed(where.restart, carried.machine(where.on), where.secrets, f"{COMMAND_WITHIN:g}s")
         return f"{where.restart[0]} was run"

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library.redis import WARM, Server, connected, size_of, told
-from tocsin.playbooks.language import Span, fix, look
+from tocsin.playbooks.language import Refused, Span, fix, look
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["WARM", "Compared", "Replication", "Unsafe", "agreement", "compared", "follow", "reconnect", "state"]
 
 
-class Unsafe(Exception):
+class Unsafe(Refused):
     """A fix would lose something, and was not done; the message says what."""
 
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
-from tocsin.library.postgres.server import Server, Trouble, connected
+from tocsin.library.postgres.server import Refused, Server, connected
 from tocsin.playbooks.language import Span, fix, look
 
 MOST_ROWS = 1_000
@@ -131,10 +131,10 @@ def _changed(
         if not (cursor.statusmessage or "").startswith(COUNTED):
             if uncounted:
                 return 0
-            raise Trouble("the statement says not how many rows it changes: rolled back; uncounted lets it")
+            raise Refused("the statement says not how many rows it changes: rolled back; uncounted lets it")
         changed: int = cursor.rowcount
         if changed > most:
-            raise Trouble(f"it would change {changed:,} rows, and at most {most:,} are meant: rolled back")
+            raise Refused(f"it would change {changed:,} rows, and at most {most:,} are meant: rolled back")
         return changed
 
 
@@ -143,7 +143,7 @@ def _once(server: Server, within: str, *, read_only: bool) -> Iterator[Any]:
     """A connection within a transaction that ends with the block: committed, or rolled back by what is raised."""
     span = parse_duration(within)
     if not 0 < span <= LONGEST:
-        raise Trouble(f"a statement takes more than 0s and at most 10m, not {within}")
+        raise Refused(f"a statement takes more than 0s and at most 10m, not {within}")
     with connected(server, within=span / SECOND) as there:
         there.connection.autocommit = False
         there.connection.read_only = read_only

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
-from tocsin.library.described import Trouble, described
+from tocsin.library.described import Refused, Trouble, described
 from tocsin.library.outgoing import connected
 from tocsin.playbooks.language import Span, Target, fix, look
 
@@ -95,7 +95,7 @@ def restart(program: Program, pid: int, *, grace: Span = "30s") -> str:
     if now.pid not in (0, pid):
         return f"process {now.pid} runs by now, and was left alone"
     if pid and now.state in _ON_PURPOSE:
-        raise Trouble(f"process {pid} was stopped meanwhile, and is not started: by a person, or a run that broke off")
+        raise Refused(f"process {pid} was stopped meanwhile, and is not started: by a person, or a run that broke off")
     seconds = parse_duration(grace) / SECOND
     # supervisor acts by itself as well: what ended meanwhile need not be stopped, what it began again not be started.
     if now.state not in _DOWN:

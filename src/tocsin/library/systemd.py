@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tocsin.kernel.instant import SECOND, parse_duration
 from tocsin.library import commands
-from tocsin.library.described import Trouble, described
+from tocsin.library.described import Refused, Trouble, described
 from tocsin.library.ssh import Reach
 from tocsin.playbooks.language import Span, Target, fix, look
 
@@ -121,10 +121,10 @@ def restart(unit: Unit, invocation: str, *, within: Span = "2m") -> str:
     if _anew(now, invocation):
         now = _come_up(where, now, within)
         if not now.running:
-            raise Trouble(f"it was started anew meanwhile, and is {now}")
+            raise Refused(f"it was started anew meanwhile, and is {now}")
         return "it runs anew by now, and was left alone"
     if invocation and now.stopped:
-        raise Trouble("it was stopped meanwhile, and is not started: by a person, or it was done")
+        raise Refused("it was stopped meanwhile, and is not started: by a person, or it was done")
     if now.active == "failed":
         _ask(where, "reset-failed", WITHIN)  # a start that came too often before would be refused
     _ask(where, "restart", within)

@@ -145,6 +145,20 @@ def day_of(wall: Wall) -> date:
 
 
 def said(instant: Instant, name: str) -> str:
-    """An instant as a clock and a calendar on a wall show it: ``Mon 16 Nov 2026 09:00``."""
+    """An instant as a clock and a calendar on a wall show it: ``Mon 16 Nov 2026 09:00``; with its offset where the
+    clock shows that time twice.
+    """
     local = zone(name).local(instant)
-    return f"{DAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local:%Y %H:%M}"
+    return f"{DAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local:%Y %H:%M}{which(local)}"
+
+
+def which(local: datetime) -> str:
+    """Of a time that a clock shows twice which of the two it is: `` (UTC+2)``, to go behind it; "" of any other."""
+    return f" ({offset(local)})" if _offset(local.replace(fold=0)) != _offset(local.replace(fold=1)) else ""
+
+
+def offset(local: datetime) -> str:
+    """How far a clock is from UTC at a time: ``UTC+2``, ``UTC-3:30``."""
+    seconds = int(_offset(local).total_seconds())
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    return f"UTC{'-' if seconds < 0 else '+'}{hours}" + (f":{minutes:02d}" if minutes else "")

@@ -78,6 +78,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     ``lines``: what a notice says beside its title; ``gathered``: how many such it tells, 0 of one. ``silence``: which
     silences it is about, a word each: of several those that ``lines`` are of, in that order.
     ``because``: who asked for it and in which words, if a person did. ``asked_by``: the actor who asked for help by it.
+    ``gentle``: a notice of low urgency, which does not leave in its person's quiet hours, however often it was tried.
     """
 
     id: int
@@ -118,6 +119,7 @@ class Page(Struct, kw_only=True, omit_defaults=True):
     gathered: int = 0
     because: str = ""
     asked_by: str = ""
+    gentle: bool = False
 
     @property
     def why(self) -> str:

@@ -14,6 +14,7 @@ from html import escape
 from zoneinfo import ZoneInfo
 
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, Instant, to_datetime
+from tocsin.oncall.zone import offset
 from tocsin.pages.message import Message
 from tocsin.pages.templates import fill, uses
 
@@ -162,10 +163,7 @@ def clock(message: Message) -> str:
     """When the message was written, with its zone named: ``Tue 20 Oct 03:24:02, Europe/Madrid (UTC+2)``."""
     zone, name = _zone(message.timezone)
     now = moment(message.now).astimezone(zone)
-    seconds = int((now.utcoffset() or now - now).total_seconds())
-    hours, minutes = divmod(abs(seconds) // 60, 60)
-    offset = f"UTC{'-' if seconds < 0 else '+'}{hours}" + (f":{minutes:02d}" if minutes else "")
-    return f"{now:%a} {now.day} {now:%b %H:%M:%S}, {name}" + ("" if name == "UTC" else f" ({offset})")
+    return f"{now:%a} {now.day} {now:%b %H:%M:%S}, {name}" + ("" if name == "UTC" else f" ({offset(now)})")
 
 
 def more(message: Message) -> str:

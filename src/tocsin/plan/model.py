@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -265,8 +265,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         covers: Covers,
         since: Paged = _NOT_PAGED,
         meant: Callable[[Step], bool] = lambda step: True,
+        answered: Container[str] = (),
     ) -> PagedNext:
-        """Who is paged when a step is due at an instant, the last resort after the last one.
+        """Who is paged when a step is due at an instant, the last resort after the last one; without who has
+        ``answered``.
 
         One that is not ``meant`` then is passed over. Behind one that reaches nobody it is whoever the first after it
         reaches, and those who stand in.
@@ -275,9 +277,10 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         due = next((one for one in places if self.people_of(one.targets, at, covers, since)), None)
         fell = bool(places) and due is not places[0]
         due = due or Step(self.last_resort)
-        people = self.people_of(due.targets, at, covers, since)
-        beside = self.people_of(self.stand_ins(service), at, covers) if fell else ()
-        return PagedNext(due, people, tuple(one for one in beside if due.one or one not in people))
+        people = tuple(one for one in self.people_of(due.targets, at, covers, since) if one.key not in answered)
+        others = self.people_of(self.stand_ins(service), at, covers) if fell else ()
+        beside = (one for one in others if one.key not in answered and (due.one or one not in people))
+        return PagedNext(due, people, tuple(beside))
 
     def reached_by(
         self, targets: tuple[str, ...], at: Instant, covers: Covers, since: Paged = _NOT_PAGED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tocsin.notation.findings import Findings, shown
 from tocsin.notation.positions import Placed, Position
 
@@ -10,7 +12,7 @@ class Names:
     """The names of one kind: defined once, used anywhere."""
 
     def __init__(self, kind: str, complete: bool, findings: Findings) -> None:
-        self._kind = kind
+        self.kind = kind
         self.complete = complete
         self._findings = findings
         self.places: dict[str, Position] = {}
@@ -19,7 +21,7 @@ class Names:
         """Take a name; report it when another place has it."""
         first = self.places.setdefault(name.value, name.at)
         if first != name.at:
-            message = f"{self._kind} {shown(name.value)} is defined twice; the first is {first.seen_from(name.at)}"
+            message = f"{self.kind} {shown(name.value)} is defined twice; the first is {first.seen_from(name.at)}"
             self._findings.error(
                 name.at, message, "a name belongs to the file that defines it: rename one, or join them"
             )
@@ -29,6 +31,15 @@ class Names:
         if name is None:
             return ""
         if name.value not in self.places and self.complete:
-            message = f"unknown {self._kind} {shown(name.value)}"
+            message = f"unknown {self.kind} {shown(name.value)}"
             self._findings.error(name.at, message, hint or self._findings.nearest(name.value, self.places))
         return name.value
+
+
+def taken_for(name: str, others: Iterable[Names]) -> str:
+    """The hint for a name that is to be paged and is of another kind; "" when it is of none of these."""
+    kind = next((one.kind for one in others if name in one.places), "")
+    if kind == "team":
+        return f"{name} is a team: write `team {name}`"
+    article = "an" if kind.startswith("e") else "a"
+    return f"{name} is {article} {kind}: name a person, a team or a schedule" if kind else ""

@@ -27,7 +27,7 @@ from tocsin.plan.circles import refuse_circles
 from tocsin.plan.hours import read_condition, read_hours
 from tocsin.plan.listening import read_heartbeats, read_keys, warn_of_heartbeats
 from tocsin.plan.model import Mail, Plan
-from tocsin.plan.names import Names
+from tocsin.plan.names import Names, taken_for
 from tocsin.plan.probes import read_probes
 from tocsin.plan.reaching import warn_of_answers
 from tocsin.plan.routes import read_routes, warn_of_routes
@@ -222,13 +222,10 @@ class _Assembly:
                 self._findings.error(at, message, "name a person or a team")
             return f"schedule:{name}"
         elif name not in people.places and people.complete and rotas.complete:
-            if name in teams.places:
-                people.known(Placed(name, at), f"{name} is a team: write `team {name}`")
-            elif rotas.places:
-                hint = self._findings.nearest(name, [*people.places, *rotas.places])
-                self._findings.error(at, f"unknown person or schedule {shown(name)}", hint)
-            else:
-                people.known(Placed(name, at))
+            kind_of = "person or schedule" if schedules and rotas.places else "person"
+            hint = taken_for(name, (teams, self._service_names, self._escalation_names, self._calendar_names))
+            near = self._findings.nearest(name, [*people.places, *(rotas.places if schedules else ())])
+            self._findings.error(at, f"unknown {kind_of} {shown(name)}", hint or near)
         return f"person:{name}" if kind == "name" else target
 
     def _once(self, key: str) -> written.PlanFile | None:

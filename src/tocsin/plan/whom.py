@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
@@ -15,10 +15,11 @@ from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import Instant
 from tocsin.oncall.hours import is_open
 from tocsin.oncall.imported import Imported, shut_by
-from tocsin.plan.model import Covers, Plan, Reached
+from tocsin.plan.model import Covers, Paged, Plan, Reached
 from tocsin.plan.turns import NOBODY, Turns
 
 LAST_RESORT = "last resort"
+_NOT_PAGED: Paged = {}
 
 
 class StepWhom(NamedTuple):
@@ -147,25 +148,76 @@ def holds(when: When, severity: str, tier: str, is_it: bool | None) -> bool:
 
 
 def meant(
-    plan: Plan, incident: Incident, at: Instant, calendars: Mapping[str, Imported]
+    plan: Plan,
+    incident: Incident,
+    at: Instant,
+    calendars: Mapping[str, Imported],
+    covers: Covers,
+    since: Paged = _NOT_PAGED,
 ) -> Callable[[Step], bool]:
-    """Whether what a step asks for holds for an incident as it is now, at an instant: else it is passed over then."""
+    """Whether what a step asks for holds for an incident as it is now, at an instant, and somebody in it has not
+    answered by then: else it is passed over.
+    """
+    gone = answered(incident, at)
 
     def is_meant(step: Step) -> bool:
         is_it = opened(plan, step.when.hours, at, calendars)
-        return step.when.met(incident.severity, incident.customer_tier, incident.labels, is_it)
+        if not step.when.met(incident.severity, incident.customer_tier, incident.labels, is_it):
+            return False
+        people = plan.people_of(step.targets, at, covers, since) if gone else ()
+        return not people or any(one.key not in gone for one in people)
 
     return is_meant
 
 
-def next_place(plan: Plan | None, incident: Incident, now: Instant, calendars: Mapping[str, Imported]) -> int:
+def answered(incident: Incident, at: Instant) -> frozenset[str]:
+    """Who has answered an incident that asks for several, and is not paged for it at an instant for that."""
+    return frozenset(person for person, until in incident.answers.items() if until > at)
+
+
+def next_place(
+    plan: Plan | None, incident: Incident, now: Instant, calendars: Mapping[str, Imported], covers: Covers
+) -> int:
     """The place of the step that is paged next for an incident: those that are not for it when it is due are passed
     over. Behind the last one it is the last resort's.
     """
     if plan is None:
         return incident.step
-    is_meant, steps = meant(plan, incident, max(incident.next_at or 0, now), calendars), incident.steps
+    is_meant, steps = meant(plan, incident, max(incident.next_at or 0, now), calendars, covers), incident.steps
     return next((at for at in range(incident.step, len(steps)) if is_meant(steps[at])), len(steps))
+
+
+def nobody_behind(plan: Plan, targets: Iterable[str]) -> str:
+    """Says of targets that reach nobody why, as a clause: ``nobody is next on shop-primary``, or that an incident's
+    step is for whom the plan does not have any more; "" for people who are there.
+    """
+    found: dict[str, list[str]] = {}
+    gone: list[str] = []
+    for target in targets:
+        kind, _, name = target.partition(":")
+        key, _, offset = name.partition(":")
+        if kind == "person" and name not in plan.people:
+            gone.append(f"{plan.names.get(name, name)} is not in the plan")
+        elif (kind == "team" and name not in plan.teams) or (kind == "schedule" and key not in plan.schedules):
+            gone.append(f"the plan has no {kind} {key}")
+        elif kind == "schedule":
+            found.setdefault(f"{offset} on" if offset else "on call by", []).append(key)
+    clauses = [f"{how} {' and '.join(dict.fromkeys(keys))}" for how, keys in found.items()]
+    return " and ".join([*dict.fromkeys(gone), *([f"nobody is {' or '.join(clauses)}"] if clauses else [])])
+
+
+def next_step(
+    plan: Plan | None, incident: Incident, now: Instant, calendars: Mapping[str, Imported], covers: Covers
+) -> Step:
+    """That step, or the last resort, without those of its people who have answered: these are not paged."""
+    place = next_place(plan, incident, now, calendars, covers)
+    last = Step(plan.last_resort if plan is not None else ())
+    step = incident.steps[place] if place < len(incident.steps) else last
+    at = max(incident.next_at or 0, now)
+    gone = answered(incident, at)
+    people = [one.key for one in plan.people_of(step.targets, at, covers)] if plan is not None and gone else []
+    left = tuple(f"person:{key}" for key in people if key not in gone)
+    return replace(step, targets=left) if left and len(left) < len(people) else step
 
 
 def opened(plan: Plan, hours: str, at: Instant, calendars: Mapping[str, Imported]) -> bool | None:

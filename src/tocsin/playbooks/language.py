@@ -292,6 +292,10 @@ class Failed(Exception):
     """A step failed; the message is what it raised."""
 
 
+class Refused(Exception):
+    """A fix raises it before it has changed anything: it was not done, and the message says why."""
+
+
 class Uninstalled(Exception):
     """A look or fix needs what is not on this machine; the message says what to install. No playbook is at fault."""
 

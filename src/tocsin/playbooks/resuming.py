@@ -22,7 +22,6 @@ Word = Literal["", "again", "done"]
 RESUMABLE: Final[frozenset[Outcome]] = frozenset({"handed_over", "cancelled", "suggested"})
 """What a run that can go on came to. A suggestion goes on at its fix: a person has it done."""
 MOST_WHY: Final = 300
-MAY_HAVE_HAPPENED: Final = ("begun", "done", "failed")
 
 
 class Resumed(Struct, frozen=True):
@@ -117,7 +116,7 @@ def _doubt(run: Run, recorded: Sequence[Step], stands: Sequence[Step], first: in
     own = [
         identity(one)
         for one in recorded
-        if one.ordinal >= first and one.verb == "fix" and not one.idempotent and one.state in MAY_HAVE_HAPPENED
+        if one.ordinal >= first and one.may_have_changed and not one.idempotent
     ]
     return (*own, *(one for one in run.doubt if one not in standing and one not in own))
 

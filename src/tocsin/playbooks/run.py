@@ -80,6 +80,13 @@ class Step(Struct, kw_only=True):
     said: str = ""
     error: str = ""
     samples: int = 0
+    undone: bool = False
+    """Of a fix that failed: it refused before it had changed anything."""
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether it is a fix that was done, or begun and not known to have changed nothing."""
+        return self.verb == "fix" and self.state != "skipped" and not self.undone
 
     @property
     def sentence(self) -> str:
@@ -301,7 +308,7 @@ class Run(Struct, kw_only=True):
         there = list(steps)
         held = [one for one in there if one.verb == "verify" and one.state == "done"]
         last = max(held, key=lambda one: one.ordinal, default=None)
-        done = [one.ordinal for one in there if one.verb == "fix" and one.state != "skipped"]
+        done = [one.ordinal for one in there if one.may_have_changed]
         self.unproven = bool(done) and (last is None or last.ordinal < max(done))
         self.verified_at = None if self.unproven or last is None else last.ended_at
 
@@ -397,7 +404,9 @@ class Looking(Struct, frozen=True, tag="looking"):
 
 
 class Finished(Struct, frozen=True, tag="finished"):
-    """A step ended. ``ok``: of a verification, whether it held; of the others, whether they did not raise."""
+    """A step ended. ``ok``: of a verification, whether it held; of the others, whether they did not raise. ``undone``:
+    a fix refused before it had changed anything.
+    """
 
     ordinal: int
     verb: Verb
@@ -409,6 +418,7 @@ class Finished(Struct, frozen=True, tag="finished"):
     said: str = ""
     error: str = ""
     samples: int = 0
+    undone: bool = False
 
 
 class Returned(Struct, frozen=True, tag="returned"):

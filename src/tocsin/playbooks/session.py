@@ -23,6 +23,7 @@ from tocsin.playbooks.language import (
     Look,
     Misused,
     Must,
+    Refused,
     Target,
     Uninstalled,
     Vault,
@@ -314,7 +315,7 @@ class Session:
             self._give_up("withheld", f"{_short(place.function)} cannot be done on this machine: {why}")
         except Exception as error:  # noqa: BLE001  # whatever a step raises is what came of it
             why = self.redacted(f"{type(error).__name__}: {error}")[:MOST_SAID]
-            self._end(place, False, NOTHING, "", why)
+            self._end(place, False, NOTHING, "", why, undone=place.verb == "fix" and isinstance(error, Refused))
             raise Failed(f"{_short(place.function)} failed: {why}") from None
         try:
             raw = self._json(value, f"what {place.function} answered")
@@ -357,14 +358,17 @@ class Session:
         finally:
             vault.reset(token)
 
-    def _end(self, place: _Place, ok: bool, raw: str, said: str, error: str = "", samples: int = 0) -> None:
+    def _end(
+        self, place: _Place, ok: bool, raw: str, said: str, error: str = "", samples: int = 0, undone: bool = False
+    ) -> None:
         said = self.redacted(said)[:MOST_SAID]
         self._results += len(raw.encode())
         too_much = self._results > MOST_RESULTS
         raw = NOTHING if too_much else raw
         self._wire.tell(
             Finished(
-                place.ordinal, place.verb, place.function, place.digest, ok, place.shown, raw, said, error, samples
+                place.ordinal, place.verb, place.function, place.digest, ok, place.shown, raw, said, error, samples,
+                undone,
             )
         )
         if too_much:

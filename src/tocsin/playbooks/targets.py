@@ -5,7 +5,7 @@ A target's name, with its service, is its lock; those that other services give t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from typing import Any
 
@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from tocsin.kernel.matcher import Matcher, all_match
 from tocsin.playbooks.manifest import Manifest
+
+MOST_NAMED = 3
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -223,14 +225,21 @@ def bind(
             which = "that this alert is about" if targets.group(service, param.kind) else "at all"
             return Unbound(f"{service} has no {param.kind} target {which}")
         if len(about) > 1:
-            names = " and ".join(one.name for one in about[:3])
+            names = listed([one.name for one in about])
             if labels is None:
                 return Unbound(f"{service} has {names}: say which is meant")
-            return Unbound(f"{names} of {service} are both meant by this alert: their match must tell them apart")
+            all_of = "both" if len(about) == 2 else "all"
+            return Unbound(f"{names} of {service} are {all_of} meant by this alert: their match must tell them apart")
         if about[0].name in bound.values():
             return Unbound(f"{service} has {about[0].name} alone for two of {manifest.name}'s targets: name another")
         bound[param.name] = about[0].name
     return bound
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return " and ".join([*names[:MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
 def _called(manifest: Manifest, kind: str, there: Iterable[Target]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from tocsin.kernel.instant import Instant
 from tocsin.kernel.reason import Reason
 from tocsin.playbooks.manifest import RUNGS, Manifest, Rung
 from tocsin.playbooks.run import Run
-from tocsin.playbooks.targets import Target
+from tocsin.playbooks.targets import Target, listed
 
 CLIMB: Final = 0.8
 """How often at the least it must be right, by the lower bound of Wilson's interval (95 %), to go one rung up."""
@@ -222,7 +222,7 @@ def retargeted(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     known = {said.partition(" ")[2] for said in before.values()}
     changed = sorted(name for name, said in now.items() if name in before and before[name] != said)
     new = sorted(name for name, said in now.items() if name not in before and said.partition(" ")[2] not in known)
-    named = " and ".join((changed or new)[:3])
+    named = listed(changed or new)
     if changed:
         return f"the plan says something else of its {'targets' if len(changed) > 1 else 'target'} {named}"
     where = "others" if named.startswith("*") else named

@@ -25,7 +25,7 @@ from tocsin.pages.rendering import began
 from tocsin.pages.rules import Reach, quiet_until, reaches
 from tocsin.plan.model import PagedNext, Plan
 from tocsin.plan.turns import Turns
-from tocsin.plan.whom import meant
+from tocsin.plan.whom import answered, meant
 
 MOST_LINES = 10
 UNANSWERED = frozenset({"notice", "copy", "update", "synthetic"})
@@ -233,8 +233,8 @@ def _next_step(state: State, plan: Plan, incident: Incident, page: Page, zone: s
     if next_at is None or page.kind == "help":
         return ""
     since = paged_since(incident, list(state.pages_of.get(incident.number, {}).values()), step)
-    is_meant = meant(plan, incident, next_at, state.calendars)
-    due = plan.paged_next(incident.service, incident.steps, step, next_at, state.covers, since, is_meant)
+    is_meant, gone = meant(plan, incident, next_at, state.calendars, state.covers, since), answered(incident, next_at)
+    due = plan.paged_next(incident.service, incident.steps, step, next_at, state.covers, since, is_meant, gone)
     names, several, then = _paged_next(state, plan, incident, due, next_at)
     at = to_datetime(then).astimezone(ZoneInfo(zone))  # a clock time: the message may be read much later
     return f"{names} {'are' if several else 'is'} paged at {at:%H:%M:%S} if nobody answers"

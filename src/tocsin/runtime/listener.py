@@ -24,6 +24,7 @@ import structlog
 from tocsin.access.limits import MOST_BODY
 from tocsin.intake.request import Reply
 from tocsin.kernel.instant import MILLISECOND, Duration
+from tocsin.runtime.exchange import Exchange as Exchange
 from tocsin.runtime.heads import Head, Heads, named, rememberable
 from tocsin.runtime.held import Held
 
@@ -51,88 +52,6 @@ _WHY = {
     HTTPStatus.SERVICE_UNAVAILABLE: "too much is being sent at once; send it again",
 }
 """Refusals by which the target is known."""
-
-
-class Exchange:
-    """One request being answered. ``answer`` may be called once, from the event loop."""
-
-    __slots__ = ("_connection", "body", "came", "head", "when_gone")
-
-    def __init__(self, connection: Connection, head: Head, body: bytes) -> None:
-        self._connection = connection
-        self.head = head
-        self.body = body
-        self.came = connection.came
-        """When its beginning reached this machine, by the monotonic clock; None when nobody asked or can tell."""
-        self.when_gone: Callable[[], None] | None = None
-        """Called when the other end hangs up before the answer is complete."""
-
-    @property
-    def method(self) -> str:
-        """``GET`` and the like."""
-        return self.head.method
-
-    @property
-    def target(self) -> bytes:
-        """Path and query as they were sent."""
-        return self.head.target
-
-    @property
-    def path(self) -> str:
-        """The path as it was sent, without the query."""
-        return self.head.path
-
-    @property
-    def query(self) -> str:
-        """What follows the question mark, "" when nothing does."""
-        return self.head.query
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """Names in lower case, and values."""
-        return self.head.headers
-
-    def remember(self, memo: object) -> None:
-        """Have the next request with this head come with ``memo`` in its head, and without being parsed."""
-        self._connection.listener.heads.remember(self.head, memo)
-
-    def header(self, name: bytes) -> str:
-        """A header's value, "" when absent. ``name`` in lower case."""
-        for have, value in self.head.headers:
-            if have == name:
-                return value.decode("latin-1")
-        return ""
-
-    @property
-    def peer(self) -> str:
-        """The address at the other end."""
-        return self._connection.peer
-
-    @property
-    def secure(self) -> bool:
-        """Whether it came over TLS."""
-        return self._connection.secure
-
-    def answer(self, reply: Reply) -> None:
-        """Send the answer, when the other end is still there."""
-        self._connection.answered(self, reply)
-
-    def pass_on(self, data: bytes) -> None:
-        """Send bytes of an answer as they are."""
-        self._connection.write(data)
-
-    def passed(self, keep_alive: bool) -> None:
-        """The answer passed on is complete."""
-        self._connection.finish(keep_alive and self.head.keep_alive)
-
-    @property
-    def gone(self) -> bool:
-        """Whether the other end has hung up."""
-        return self._connection.closed
-
-    async def drained(self) -> None:
-        """Wait until the other end has taken enough of what was sent."""
-        await self._connection.drained()
 
 
 Handle = Callable[[Exchange], None]
@@ -163,6 +82,8 @@ class Connection(asyncio.BufferedProtocol):
         """Bytes of the bodies that wait."""
         self._current: Exchange | None = None
         self._resumed: asyncio.Event | None = None
+        self._ended = False
+        """Whether the other end has said that it sends no more, and waits for its answers."""
         self.closed = False
         self.came: Duration | None = None
         self.secure = False
@@ -188,6 +109,13 @@ class Connection(asyncio.BufferedProtocol):
             self._current.when_gone()
         if self._resumed is not None:
             self._resumed.set()
+
+    def eof_received(self) -> bool:
+        """The other end sends no more: it has its answers first. A reader of what goes on without end is gone, and TLS
+        as Python has it ends both ways at once.
+        """
+        self._ended = self._current is not None and self._current.when_gone is None and not self.secure
+        return self._ended
 
     def pause_writing(self) -> None:
         """The other end reads slowly."""
@@ -428,7 +356,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._current is None and not self._waiting and self._transport is not None and not self.closed:
             if self._refused is not None:
                 self._bad(self._refused)
-            elif self.listener.closing:
+            elif self.listener.closing or self._ended:
                 self._transport.close()
         if self._lying != lay:
             self._hold()
@@ -465,7 +393,7 @@ class Connection(asyncio.BufferedProtocol):
         """Hang up when the other end does. Closing at once, while it sends, would make it lose the answer."""
         if self._transport is None or self.closed or self._transport.is_closing():
             return
-        if self._transport.can_write_eof():
+        if self._transport.can_write_eof() and not self._ended:
             self._transport.write_eof()
             self.deadline = self.listener.time + LINGER
         else:

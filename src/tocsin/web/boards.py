@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tocsin.kernel.instant import DAY, HOUR, Duration, Instant, from_datetime, to_datetime
+from tocsin.oncall.asking import unbroken
 from tocsin.oncall.coverage import absent, at_once, overlaps, whom_named
 from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, Span
@@ -62,7 +63,8 @@ def stints(roster: Roster, start: Instant, end: Instant, covers: tuple[Cover, ..
     """The stints of a range, in order of their begin. As far as it reaches: beyond its edges shifts are not joined."""
     last: dict[tuple[str, str], Stint] = {}
     found: list[Stint] = []
-    for shift in sorted(roster.shifts(start, end, covers), key=lambda one: (one.start, one.end)):
+    shifts = unbroken(roster.schedule, roster.shifts(start, end, covers))
+    for shift in sorted(shifts, key=lambda one: (one.start, one.end)):
         layers = () if shift.by else (roster.schedule.layers[shift.layer].name,)
         key, new = (shift.person, shift.by), Stint(shift.start, shift.end, shift.person, shift.by, layers)
         before = last.get(key)

@@ -29,6 +29,7 @@ from tocsin.faces.problem import Problem, not_found
 from tocsin.faces.who import Who
 from tocsin.incidents.routes import SEVERITIES
 from tocsin.kernel.instant import DAY, Duration, Instant, to_datetime
+from tocsin.oncall.asking import unbroken
 from tocsin.oncall.imported import Imported
 from tocsin.oncall.override import Cover, Override
 from tocsin.oncall.zone import zone
@@ -272,7 +273,7 @@ def _form(seen: View, typed: dict[str, str], faults: dict[str, str], becomes: Be
         covers = plan.covers_for(schedule, reader.covers)
         offers = [
             Offer(f"{shift.person}|{shift.start}|{shift.end}", shift.person, shift.start, shift.end)
-            for shift in roster.shifts(seen.now, seen.now + SWAPPED, covers)
+            for shift in unbroken(roster.schedule, roster.shifts(seen.now, seen.now + SWAPPED, covers))
             if shift.start > seen.now
         ]
     return seen.draw(
@@ -318,9 +319,7 @@ async def make_override(request: Request[Any, Any, Any], faces: Faces, who: Who)
             faults[field if field in known else ""] = problem.detail.removeprefix(f"{problem.field}: ")
         else:
             done = "overridden" if isinstance(command, AddOverride) else "wished"
-            made = await faces.read(faces.reads.override, int(result.id))
-            found = await doubted(faces, seen.plan, made, seen.reader.covers) if made is not None else []
-            done += f"-{found[0].kind}" if found else ""
+            done += await _doubt(faces, int(result.id))
             return leads_to(with_query("/oncall", schedule=command.schedule), done)
     return _form(seen, typed, faults)
 
@@ -397,7 +396,10 @@ def _offered(value: str) -> Offer | None:
 @post("/oncall/overrides/{number:int}/accept", needs="responder", status_code=303)
 async def accept(request: Request[Any, Any, Any], faces: Faces, who: Who, number: int) -> Redirect:
     """Agree to a swap, or take a cover request."""
-    return await _done(request, faces, AnswerOverride(actor=who.actor, id=number, person=_person(who)), "accepted")
+    command = AnswerOverride(actor=who.actor, id=number, person=_person(who))
+    done = await _done(request, faces, command, "accepted")
+    doubt = await _doubt(faces, number)
+    return leads_to("/oncall", f"overridden{doubt}") if doubt else done
 
 
 @post("/oncall/overrides/{number:int}/decline", needs="responder", status_code=303)
@@ -418,6 +420,14 @@ async def _done(
 ) -> Redirect:
     await faces.submit(command, once({**await fields(request), "of": f"{command.id} {done}"}))
     return leads_to("/oncall", done)
+
+
+async def _doubt(faces: Faces, number: int) -> str:
+    """Why something that was made or agreed to may be of no use, as what is said then ends; "" when it is of use."""
+    made = await faces.read(faces.reads.override, number)
+    covers = await faces.covers(schedule=made.schedule) if made is not None else {}
+    found = await doubted(faces, await faces.plan(), made, covers) if made is not None else []
+    return f"-{found[0].kind}" if found else ""
 
 
 def _person(who: Who) -> str:

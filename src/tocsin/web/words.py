@@ -15,19 +15,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tocsin.access.actors import called, person_of
-from tocsin.escalation.policy import Step, nobody_behind
+from tocsin.escalation.policy import Step
 from tocsin.incidents.incident import Entry, Incident
 from tocsin.kernel.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_rfc3339, to_datetime
 from tocsin.kernel.reason import EXPLAINED, Reason
 from tocsin.oncall.imported import Imported
+from tocsin.oncall.zone import which
 from tocsin.pages.ledger import Page, unreached_since
 from tocsin.pages.profiles import profile
 from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
-from tocsin.plan.whom import meant, next_place
+from tocsin.plan.whom import answered, meant, next_place, next_step, nobody_behind
 from tocsin.playbooks.run import Run
+from tocsin.web.spelling import count, initials, isolated, listed, sentence, span, spelled
 
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 STATES = {
     "triggered": ("ring", "bell", "Triggered"),
     "acknowledged": ("held", "half", "Acknowledged"),
@@ -46,53 +47,6 @@ HELD = {
 """What a page waits for, after the time it waits until."""
 TOGETHER: Duration = 30 * SECOND
 """Pages intended within this span of each other left for one reason."""
-
-
-def count(number: int, noun: str, nouns: str = "") -> str:
-    """``3 alerts``, ``1 alert``; digits, with thousands parted."""
-    return f"{number:,}\u00a0{noun if number == 1 else nouns or noun + 's'}"
-
-
-def spelled(number: int) -> str:
-    """``two`` for 2, digits from 13 on."""
-    return NUMBERS[number] if 0 <= number < len(NUMBERS) else f"{number:,}"
-
-
-def listed(names: Sequence[str], last: str = "and") -> str:
-    """``Ana``, ``Ana and Ben``, ``Ana, Ben and Chi``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else ""
-
-
-def sentence(text: str) -> str:
-    """A text as a sentence: with a capital, and a full stop when it has no end."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"
-
-
-def span(duration: Duration) -> str:
-    """A span as people say it, two units at most: ``40 s``, ``2 min 10 s``, ``13 min``, ``4 h 5 min``, ``3 d 2 h``.
-
-    Seconds are dropped from ten minutes on. A negative span counts as none.
-    """
-    seconds = max(0, round(duration / SECOND))
-    if seconds < 60:
-        return f"{seconds}\u00a0s"
-    if seconds < 600:
-        minutes, rest = divmod(seconds, 60)
-        return f"{minutes}\u00a0min" + (f" {rest}\u00a0s" if rest else "")
-    minutes = seconds // 60
-    if minutes < 60:
-        return f"{minutes}\u00a0min"
-    hours, rest = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours}\u00a0h" + (f" {rest}\u00a0min" if rest else "")
-    days, hours = divmod(hours, 24)
-    return f"{days}\u00a0d" + (f" {hours}\u00a0h" if hours and days < 7 else "")
-
-
-def initials(name: str) -> str:
-    """Two letters for a round badge."""
-    words = [word for word in name.replace("-", " ").replace(".", " ").split() if word[0].isalnum()]
-    return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words))[:2].upper() or "?"
 
 
 class Who(NamedTuple):
@@ -153,12 +107,14 @@ class Reader:
         return f"{to_datetime(at).astimezone(self.zone):%H:%M:%S}"
 
     def minute(self, at: Instant) -> str:
-        """``03:18``, with the day when it is not today, and the year when it is not this one."""
+        """``03:18``, with the day when it is not today, and the year when it is not this one; with its offset where the
+        clock shows that time twice.
+        """
         local, today = to_datetime(at).astimezone(self.zone), to_datetime(self.now).astimezone(self.zone)
         if local.date() == today.date():
-            return f"{local:%H:%M}"
+            return f"{local:%H:%M}{which(local)}"
         year = f" {local.year}" if local.year != today.year else ""
-        return f"{local:%a} {local.day} {local:%b}{year}, {local:%H:%M}"
+        return f"{local:%a} {local.day} {local:%b}{year}, {local:%H:%M}{which(local)}"
 
     def day(self, at: Instant) -> str:
         """``Tue 20 Oct 2026``."""
@@ -224,11 +180,12 @@ class Reader:
         name = self.plan.people[person].name
         first, *rest = name.split() or [person]
         alike = sum(other.name.split()[:1] == [first] for other in self.plan.people.values()) > 1
-        return name if alike or (rest and rest[0].islower()) else first
+        return isolated(name if alike or (rest and rest[0].islower()) else first)
 
     def full_name(self, person: str) -> str:
         """A person's whole name."""
-        return self.plan.people[person].name if self.plan is not None and person in self.plan.people else person
+        known = self.plan is not None and person in self.plan.people
+        return isolated(self.plan.people[person].name) if self.plan is not None and known else person
 
     def is_you(self, actor: str) -> bool:
         """Whether an actor such as ``person:ana`` or ``user:ops`` is the reader."""
@@ -286,13 +243,15 @@ class Reader:
 
     def _instead(self, incident: Incident, targets: tuple[str, ...]) -> tuple[str, str, bool] | None:
         """That nobody is behind these targets now, and who is paged in their place; None when somebody is."""
-        why = nobody_behind(targets)
+        why = nobody_behind(self.plan, targets) if self.plan is not None else ""
         if self.plan is None or not why or self.plan.people_of(targets, self.now, self.covers):
             return None
         asked = incident.service, incident.steps, incident.step, self.now, self.covers
-        found = self.plan.paged_next(*asked, meant=meant(self.plan, incident, self.now, self.calendars))
+        is_meant, gone = meant(self.plan, incident, self.now, self.calendars, self.covers), answered(incident, self.now)
+        found = self.plan.paged_next(*asked, meant=is_meant, answered=gone)
         due = replace(found.step, targets=tuple(f"person:{one.key}" for one in found.people))
-        names = listed(list(filter(None, [self.step(due), *(self.name(one.key) for one in found.beside)])))
+        theirs = [self.step(due)] if found.step.one else [self.name(one.key) for one in found.people]
+        names = listed(list(filter(None, [*theirs, *(self.name(one.key) for one in found.beside)])))
         return why, names, self.plural(due) or (bool(found.beside) and bool(found.people)) or len(found.beside) > 1
 
     # --- what is going on
@@ -305,12 +264,11 @@ class Reader:
 
     def next_place(self, incident: Incident) -> int:
         """The place of the step paged next, behind those that are not for it then; behind the last: the last resort."""
-        return next_place(self.plan, incident, self.now, self.calendars)
+        return next_place(self.plan, incident, self.now, self.calendars, self.covers)
 
     def next_step(self, incident: Incident) -> Step:
         """The step paged next, the last resort after the last one."""
-        place, last = self.next_place(incident), Step(self.plan.last_resort if self.plan is not None else ())
-        return incident.steps[place] if place < len(incident.steps) else last
+        return next_step(self.plan, incident, self.now, self.calendars, self.covers)
 
     def fate(self, incident: Incident, pages: Sequence[Page] = ()) -> Line:
         """What happens if nobody does anything. Its ``who`` is nobody in particular.
@@ -320,9 +278,8 @@ class Reader:
         none = Who("none", "")
         if not incident.open:
             if incident.snoozed_until is not None:
-                return Line(
-                    none, "It is looked at again", incident.snoozed_until, "and pages anew if alerts still fire."
-                )
+                anew = "and pages anew if alerts still fire."
+                return Line(none, "It is looked at again", incident.snoozed_until, anew)
             if incident.keep_until is not None and incident.keep_until > self.now:
                 return Line(none, "It is over for good", incident.keep_until, "unless the same trouble comes back.")
             return Line(none, "Nothing more happens by itself.")
@@ -354,7 +311,8 @@ class Reader:
         if unreached_since(pages) is not None:
             return Line(none, f"Nobody was reached. {_upper(name)} {verb} paged{again}", incident.next_at, "")
         if incident.waits not in (None, Reason.REACHED_NOBODY):
-            return Line(none, f"Of low urgency, so {name} {verb} paged", incident.next_at, "and not at night.")
+            low = f"Of low urgency{', so' if instead is None else ':'} {name} {verb} paged"
+            return Line(none, low, incident.next_at, "and not at night.")
         return Line(none, f"{_upper(name)} {verb} paged{again}", incident.next_at, "if nobody answers.")
 
     def paged(self, pages: Sequence[Page]) -> tuple[Who, str] | None:
@@ -445,7 +403,10 @@ class Reader:
         """Who has the incident, or had it last."""
         if incident.state == "resolved":
             return self.who(incident.resolved_by or "code")
-        return self.who(incident.acknowledged_by) if incident.state == "acknowledged" else Who("none", "Nobody yet")
+        if have := list(incident.answers):
+            said = f"{listed(list(map(self.name, have)))}, {spelled(len(have))} of {incident.needed} who are asked for"
+            return Who("person", said, initials(self.full_name(have[0])))
+        return self.who(incident.acknowledged_by if incident.state == "acknowledged" else "")
 
     def headline(self, needed: int, held: int, quiet: int) -> str:
         """The h1 of the list: is anything on fire?"""
@@ -486,9 +447,8 @@ def _upper(text: str) -> str:
 
 def _lower(text: str, reader: Reader) -> str:
     """A sentence as the second half of another: lower case unless it begins with a name."""
-    starts_with_name = reader.plan is not None and any(
-        text.startswith(person.name.split()[0]) for person in reader.plan.people.values() if person.name
-    )
+    people = reader.plan.people.values() if reader.plan is not None else ()
+    starts_with_name = any(person.name and text.startswith(person.name.split()[0]) for person in people)
     return text if starts_with_name else text[:1].lower() + text[1:]
 
 
@@ -504,6 +464,7 @@ __all__ = [
     "initials",
     "listed",
     "night",
+    "sentence",
     "span",
     "spelled",
     "written",

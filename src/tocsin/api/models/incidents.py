@@ -44,6 +44,7 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
 
     ``since``: when the trouble that goes on, or was resolved last, was first heard; of one that was reopened, what
     fired then. ``customer_tier``: the highest of the customers it is about; "" when nothing says it.
+    ``answered_by``: persons who acknowledged it while that takes more of them, ``answers_needed`` in all.
     ``waits`` names why the next page is not when its step is. ``responders`` were added by hand. ``plan``: the version
     whose steps it follows. ``code``: what playbooks did, by target; ``code_lifted`` names why its pages wait for them
     no longer, null while they may. ``tried``: what code tried and found, as a page that leaves now says it.
@@ -70,6 +71,8 @@ class PublishedIncident(Struct, frozen=True, kw_only=True):
     acknowledged_at: Moment | None
     acknowledged_until: Moment | None
     first_acknowledged_at: Moment | None
+    answered_by: list[str]
+    answers_needed: int
     resolved_by: str
     resolved_at: Moment | None
     snoozed_until: Moment | None
@@ -219,6 +222,8 @@ def _incident(one: Incident, base: str, paging: bool) -> dict[str, Any]:
         "acknowledged_at": moment(one.acknowledged_at),
         "acknowledged_until": moment(one.acknowledged_until),
         "first_acknowledged_at": moment(one.first_acknowledged_at),
+        "answered_by": list(one.answers),
+        "answers_needed": one.needed,
         "resolved_by": one.resolved_by,
         "resolved_at": moment(one.resolved_at),
         "snoozed_until": moment(one.snoozed_until),

@@ -10,7 +10,7 @@ from typing import LiteralString
 
 from msgspec import Struct
 
-from tocsin.library.postgres.server import Server, Trouble, connected, size, span
+from tocsin.library.postgres.server import Refused, Server, connected, size, span
 from tocsin.playbooks.language import fix, look
 
 MOST = 50
@@ -137,7 +137,7 @@ def resume_replay(server: Server) -> str:
     """Have a standby replay again that somebody had paused. Raises Trouble for a server that is no standby."""
     with connected(server) as there:
         if not there.standby:
-            raise Trouble(f"{server.name} is no standby: it replays nothing")
+            raise Refused(f"{server.name} is no standby: it replays nothing")
         paused = there.row("select pg_is_wal_replay_paused()")
         if paused is None or not paused[0]:
             return "replaying was not paused"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, LiteralString, TypeVar
 
+from tocsin.playbooks import language
 from tocsin.playbooks.language import Target, Uninstalled
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Missing(Uninstalled):
 
 class Trouble(Exception):
     """The server cannot be worked on; the message says why."""
+
+
+class Refused(Trouble, language.Refused):
+    """It was not begun, or rolled back: nothing was changed."""
 
 
 class Open:
