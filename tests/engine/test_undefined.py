@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.test_left_out import WITHOUT, alike
+from tests.engine.test_left_out import WITHOUT, alike, beating
 from tests.engine.test_stories import _ping
 from tests.engine.world import PLAN, World
 from tocsin.engine.commands import CreateKey, DeclareKeys
 from tocsin.engine.inputs import Received
 from tocsin.intake.request import Request
+from tocsin.kernel.instant import MINUTE, SECOND
 
 TITLE = "A heartbeat came for orders that the plan does not define"
 
@@ -87,4 +88,19 @@ def test_a_day_in_which_nothing_could_be_heard_is_none():
     assert world.incident(1).open
     world.apply(_ping(world, key, ""))
     assert world.at("27h").incident(1).open
+    alike(world)
+
+
+def test_what_the_plan_left_out_a_moment_ago_is_heard_and_nobody_is_told():
+    """A checkout in two steps, or a reload that has yet to give a key its new name."""
+    world, key = beating()
+    world.at("9m").put_in_force(WITHOUT)
+    world.at("9m30s").apply(_ping(world, key, ""))
+    assert not world.engine.state.incidents
+    world.at("9m40s").put_in_force(PLAN)
+    heart = world.engine.state.heartbeats["orders", "nightly"]
+    assert (heart.state, heart.beats, heart.due) == ("up", 2, world.now + 14 * MINUTE + 50 * SECOND)
+    world.at("12m").put_in_force(WITHOUT)
+    world.at("13m1s").apply(_ping(world, key, ""))
+    assert world.incident(1).title == TITLE
     alike(world)

@@ -392,7 +392,9 @@ def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
     spec = next((s for s in turn.plan.heartbeats if s.service == origin and (s.name == name or not name)), None)
     if spec is None:
         turn.count("events", Reason.UNKNOWN_KEY)
-        heard_meanwhile(turn, (origin, name), beat)
+        left = heard_meanwhile(turn, (origin, name), beat)
+        if left is not None and turn.now - left < settling.LEAVES_AFTER and beat.kind != "fail":
+            return  # a checkout in two steps, or a reload that has yet to give the key its new name
         title = f"A heartbeat came for {origin} that the plan does not define"
         own_event(turn, origin, undefined(origin, name), title, "warning", {"heartbeat": name}, ends=turn.now + DAY)
         return
