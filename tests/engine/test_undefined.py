@@ -75,19 +75,19 @@ def test_of_a_service_that_the_plan_did_not_have_it_ends_when_the_plan_has_it():
 def test_it_ends_when_none_came_for_a_day():
     world, key = undefined()
     world.at("20h").apply(_ping(world, key, ""))
-    assert world.at("43h59m").incident(1).open
-    world.at("44h1m")
+    assert world.at("44h59m").incident(1).open, "a job of each night is not that punctual"
+    world.at("45h1m")
     assert world.incident(1).state == "resolved"
-    assert f"expired Not heard again for 1 d: {TITLE}" in said(world)
+    assert f"expired Not heard again for 1 d 1 h: {TITLE}" in said(world)
     alike(world)
 
 
 def test_a_day_in_which_nothing_could_be_heard_is_none():
     world, key = undefined()
-    world.at("1h").restarted("25h")
+    world.at("1h").restarted("26h")
     assert world.incident(1).open
     world.apply(_ping(world, key, ""))
-    assert world.at("27h").incident(1).open
+    assert world.at("28h").incident(1).open
     alike(world)
 
 
