@@ -302,6 +302,34 @@ def test_typed_text_focus_and_scroll_survive_a_live_update(window: Page, site: S
     assert window.evaluate("scrollY") == scrolled
 
 
+def test_whoever_wakes_a_page_after_its_session_is_led_to_sign_in(window: Page, site: Site) -> None:
+    window.goto(f"{site.url}/incidents/1042")
+    live(window)
+    turn = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); "
+    turn += "document.dispatchEvent(new Event('visibilitychange')) }"
+    window.evaluate(turn, True)
+    window.context.clear_cookies()
+    window.evaluate(turn, False)
+    window.wait_for_url("**/sign-in?next=%2Fincidents%2F1042")
+
+
+def test_what_was_typed_stays_when_the_session_ends(window: Page, site: Site) -> None:
+    window.goto(f"{site.url}/incidents/1042")
+    live(window)
+    note = window.get_by_label("Write a note to the timeline")
+    note.fill("It is the bank, not us")
+    window.context.clear_cookies()
+    change(site, 1042)
+    expect(window.locator("#live")).to_have_text("Signed out; load this page again")
+    expect(note).to_have_value("It is the bank, not us")
+    window.get_by_role("button", name="Add the note").click()
+    expect(window.get_by_role("heading", name="You are signed out.")).to_be_visible()
+    expect(window.get_by_label("What you wrote")).to_have_value("It is the bank, not us")
+    assert axe(window) == []
+    window.get_by_role("link", name="Sign in").click()
+    window.wait_for_url("**/sign-in?next=%2Fincidents%2F1042")
+
+
 def test_selected_text_is_not_taken_away(window: Page, site: Site) -> None:
     window.goto(site.url + "/incidents/1042")
     live(window)
@@ -347,6 +375,23 @@ def test_a_refused_press_shows_why(window: Page, site: Site) -> None:
     window.get_by_role("button", name="Acknowledge #1044").click()
     expect(window.locator("h1")).to_have_text("It is not so any more.")
     expect(window.locator("main")).to_contain_text("Incident #1044 is resolved already.")
+
+
+def test_a_page_that_refuses_a_form_is_kept_true_and_stays_when_the_theme_changes(window: Page, site: Site) -> None:
+    window.goto(f"{site.url}/incidents/1042?moves=open")
+    site.core.answer = c.Result(ok=False, code="conflict", message="It is put off for longer already")
+    window.get_by_role("button", name="Put it off").click()
+    expect(window.locator("#moves .bad")).to_be_visible()
+    live(window)
+    one = site.night.incident(1042)
+    one.alerts = 77
+    site.night.put(one)
+    change(site, 1042)
+    expect(window.locator("#sub")).to_contain_text("77 alerts")
+    window.get_by_role("button", name="Dark").click()
+    expect(window.locator("html")).to_have_attribute("data-theme", "dark")
+    assert window.url == f"{site.url}/incidents/1042?moves=open"
+    expect(window.locator("#sub")).to_be_visible()
 
 
 # -- by keyboard -------------------------------------------------------------------------------------------------------

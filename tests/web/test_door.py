@@ -81,3 +81,45 @@ def test_a_fault_of_ours_says_so_and_shows_nothing_of_it(site: Site, ana: Browse
     assert answer.status_code == 500
     assert "<h1>Tocsin made a mistake here.</h1>" in answer.text
     assert "secret detail" not in answer.text
+
+
+def test_whoever_sends_a_form_of_before_is_told_so_and_loses_nothing_that_was_written(site: Site) -> None:
+    ana = Browserless(site)
+    ana.get("/incidents/1042")
+    room = ana.page
+    ana.http.cookies.clear()  # the session is over
+    at = {"referer": f"{site.url}/incidents/1042"}
+    ana.http.headers.update(at)
+    answer = ana.send("/incidents/1042/note", text="It is the bank, <b>not us</b>")
+    assert answer.status_code == 403
+    assert "<h1>You are signed out.</h1>" in ana.page
+    assert "Nothing was done" in ana.page
+    assert ">It is the bank, &lt;b&gt;not us&lt;/b&gt;</textarea>" in ana.page
+    assert '<a class="btn btn--main" href="/sign-in?next=%2Fincidents%2F1042">Sign in</a>' in ana.page
+    ana.page = room
+    assert "<textarea" not in ana.send("/incidents/1042/acknowledge").text
+    # Signed in again meanwhile, and a form of the session before is sent.
+    ben = Browserless(site, 2)
+    ben.http.headers.update(at)
+    ben.page = room
+    assert ben.send("/incidents/1042/note", text="It is the bank").status_code == 403
+    assert "<h1>This page was too old.</h1>" in ben.page
+    assert ">It is the bank</textarea>" in ben.page
+    assert '<a class="btn btn--main" href="/incidents/1042">Back to where you were</a>' in ben.page
+    assert site.core.asked == []
+
+
+def test_what_was_written_is_not_lost_when_the_core_is_away_and_a_password_is_not_repeated(site: Site) -> None:
+    ana = Browserless(site)
+    ana.get("/incidents/1042")
+    site.core.gone = True
+    assert ana.send("/incidents/1042/note", text="It is the bank").status_code == 503
+    assert ">It is the bank</textarea>" in ana.page
+    nobody = Browserless(site, 0)
+    nobody.get("/sign-in")
+    sign_in = nobody.page
+    nobody.http.cookies.clear()
+    nobody.page = sign_in
+    assert nobody.send("/sign-in", name="ana", password=PASSWORD).status_code == 403
+    assert "<h1>This page was too old.</h1>" in nobody.page
+    assert PASSWORD not in nobody.page

@@ -7,6 +7,7 @@ from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 from msgspec import structs
+from sqlalchemy import delete
 
 from tests.support.waiting import eventually
 from tests.web.conftest import Browserless
@@ -586,7 +587,7 @@ def test_hostile_texts_stay_texts_on_every_page(site: Site, ana: Browserless) ->
 
 def test_a_form_from_elsewhere_is_refused(site: Site, ana: Browserless) -> None:
     ana.get("/")
-    for answer in (
+    answers = (
         ana.http.post("/incidents/1042/acknowledge"),
         ana.http.post("/incidents/1042/acknowledge", data={"csrf": "forged"}),
         ana.http.post(
@@ -595,9 +596,10 @@ def test_a_form_from_elsewhere_is_refused(site: Site, ana: Browserless) -> None:
             headers={"origin": "https://evil.example"},
         ),
         ana.http.post("/keys", data={"source": "events", "service": "inbox"}),
-    ):
-        assert answer.status_code == 403
-        assert "You may not do this." in answer.text
+    )
+    assert [answer.status_code for answer in answers] == [403] * 4
+    refused = ["You may not do this." if place == 2 else "This page was too old." for place in range(4)]
+    assert all(f"<h1>{words}</h1>" in answer.text for words, answer in zip(refused, answers, strict=True))
     assert site.core.asked == []
 
 
@@ -618,6 +620,12 @@ def test_the_only_console_note_goes_when_a_real_channel_is_proven(site: Site, an
     for path in ("/", "/incidents/1042", "/alerts", "/settings"):
         # Mail has left already, so that only its arrival is not proven.
         assert "No page has been acknowledged yet." in ana.get(path).text
+        assert "Only the console is paged." not in ana.page
+    # Nothing has left yet, and somebody has a method.
+    with site.night.engine.begin() as connection:
+        connection.execute(delete(tables.pages))
+    for path in ("/", "/settings"):
+        assert "<b>No page has left by a real channel yet.</b>" in ana.get(path).text
         assert "Only the console is paged." not in ana.page
     # Somebody was reached once, and nobody could be today.
     site.core.proven, site.core.console_only = NOW - DAY, True
@@ -707,3 +715,28 @@ def test_every_page_says_that_the_plan_on_disk_is_refused_and_what_the_self_chec
         assert "the last good one is in force" in page
         assert "no person &lt;anna&gt;" in page
         assert "self-check found a fault" in page
+
+
+def test_more_alerts_than_a_page_lists_are_counted(site: Site, ana: Browserless) -> None:
+    """The first page has the same number as the list of incidents has beside it; a filter says what it knows."""
+    site.night.put(*(alert(100 + n, f"Replica {n} lags", "search", 1043) for n in range(60)))
+    firing = sum(one.firing for one in site.night.bodies(tables.alerts, Alert))
+    assert f"{firing} alerts fire.</h1>" in ana.get("/alerts").text
+    more = re.search(r'<a href="([^"]+)" rel="next">', ana.page)
+    assert more is not None and f"{firing} alerts fire." in ana.get(unescape(more[1])).text
+    assert "More than 50 alerts fire." in ana.get("/alerts?service=search").text
+    assert site.core.gone is False
+    site.core.gone = True
+    assert "More than 50 alerts fire." in ana.get("/alerts").text
+
+
+def test_a_silence_of_more_alerts_than_are_read_does_not_pretend_to_have_counted_them(
+    site: Site, ana: Browserless
+) -> None:
+    site.night.put(*(alert(100 + n, f"Replica {n} lags", "search", 1043) for n in range(505)))
+    ana.get("/silences/new?matchers=job%3D%22search%22")
+    assert "More than 500\u00a0firing alerts would be kept quiet by this." in ana.page
+    assert '<li class="muted">and more</li>' in ana.page
+    ana.get("/silences/new?matchers=instance%3D~%22search-1[0-2].:9100%22")
+    assert "30\u00a0firing alerts would be kept quiet by this." in ana.page
+    assert '<li class="muted">and 25 more</li>' in ana.page

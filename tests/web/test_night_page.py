@@ -47,6 +47,15 @@ def test_it_says_what_since_when_and_what_happens_if_nobody_answers(http: httpx2
     assert "<script" not in page
 
 
+def test_a_title_that_is_cut_off_can_be_read_whole_without_signing_in(site: Site, http: httpx2.Client) -> None:
+    assert "The whole title" not in http.get(PATH).text
+    (one,) = (one for one in site.night.bodies(tables.incidents, Incident) if one.number == 1042)
+    one.title = "Orders are taken and not delivered, in the shops of the north and in those of the south"
+    site.night.put(one)
+    page = http.get(PATH).text
+    assert re.search(r'<details class="small" id="whole-title">.*' + re.escape(one.title) + "</p></details>", page)
+
+
 def test_whoever_takes_a_turn_over_is_named_as_next(site: Site, http: httpx2.Client) -> None:
     """Half asleep one reads whether another will be woken: not who gave that night away."""
     (page,) = (one for one in site.night.bodies(tables.pages, Page) if one.id == 17)

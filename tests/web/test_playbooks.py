@@ -116,9 +116,12 @@ def test_an_answer_without_the_forms_token_is_refused(site: Site, ana: Browserle
 def test_a_refusal_is_said_on_the_runs_page(site: Site, ana: Browserless, asking: Run) -> None:
     ana.get("/runs/7")
     assert "Run 7" in ana.page and "Asks first" in ana.page
+    assert "data-own" not in ana.page
     site.core.answer = c.refuse("conflict", "Run 7 asks nothing now")
+    ana.http.headers["referer"] = f"{site.url}/incidents/1042"  # where the run is shown, too
     assert ana.send("/runs/7/answer", answer="yes").status_code == 409
     assert "Run 7 asks nothing now" in ana.page
+    assert 'data-own="/runs/7"' in ana.page
     assert ana.get("/runs/8").status_code == 404
 
 

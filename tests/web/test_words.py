@@ -344,6 +344,29 @@ def test_the_last_resort_stands_in_the_escalation_too() -> None:
     )  # fmt: skip
 
 
+def test_a_step_of_low_urgency_that_reaches_nobody_is_one_sentence() -> None:
+    """Nobody reads "so nobody is, so they are"; and of three people one ``and`` is enough."""
+    plan = the_plan()
+    plan = structs.replace(plan, last_resort=("person:ana", "person:ben"))
+    gap = NOW - HOUR  # outside of platform-hours
+    asked = Reader(gap, STOCKHOLM, plan, person="ana")
+    steps = (Step(("schedule:platform-hours",)), Step(("person:mei", "person:ben")))
+    one = incident(service="search", steps=steps, next_at=gap + HOUR, waits=Reason.QUIET_HOURS)
+    line = asked.fate(one)
+    assert line.before.startswith("Of low urgency: nobody is on call by platform-hours now, so Mei, Ben ")
+    assert line.before.count(" and ") == 1 and line.before.endswith(" are paged")
+
+
+def test_a_name_from_right_to_left_turns_nothing_round_that_stands_beside_it() -> None:
+    """``7 d`` behind such a name would be read as ``d``, the name, ``7``."""
+    plan = the_plan()
+    people = {**plan.people, "ben": structs.replace(plan.people["ben"], name="يوسف الحسيني")}
+    asked = Reader(NOW, STOCKHOLM, structs.replace(plan, people=people))
+    assert (asked.name("ben"), asked.full_name("ben")) == ("\u2068يوسف\u2069", "\u2068يوسف الحسيني\u2069")
+    assert asked.who("person:ben").letters == initials("يوسف الحسيني") != "?"
+    assert (asked.name("ana"), asked.full_name("mei")) == ("Ana", "Mei Tanaka")
+
+
 def test_a_minute_that_the_readers_clock_shows_twice_says_which_it_is() -> None:
     reads = reader()
     assert reads.minute(parse_rfc3339("2026-10-25T00:30:00Z")) == "Sun 25 Oct, 02:30 (UTC+2)"

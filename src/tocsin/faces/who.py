@@ -182,8 +182,9 @@ async def _meant(connection: ASGIConnection[Any, Any, Any, Any], who: Who, faces
     if not given and isinstance(connection, Request):
         kind = connection.content_type[0]
         if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-            value = (await connection.form()).get(CSRF_FIELD, "")
-            given = value if isinstance(value, str) else ""
+            form = {name: value for name, value in (await connection.form()).items() if isinstance(value, str)}
+            connection.state.form = form  # a page that refuses it gives back what somebody wrote
+            given = form.get(CSRF_FIELD, "")
     bound = who.session.sid if who.session else who.visit.encode()
     if who.session is None and who.user is None and not given and connection.scope.get("path", "").startswith("/api/"):
         raise NotSignedIn

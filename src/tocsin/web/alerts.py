@@ -59,6 +59,11 @@ async def alerts_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -
     rows = [Row(alert, _quiet_reason(seen.reader, alert, incidents.get(alert.incident))) for alert in found.items]
     firing = sum(alert.firing for alert in found.items)
     more = found.next is not None or after is not None
+    quiet = 0 if more else sum(bool(row.why) and row.alert.firing for row in rows)
+    # Of all that fire the core knows how many they are, on whichever page.
+    told = await faces.firing() if more and state == "firing" and not (service or text) else None
+    if told is not None and told.count:
+        firing, more = told.count, False
     return seen.draw(
         "alerts.html",
         code=400 if faults else 200,
@@ -70,9 +75,7 @@ async def alerts_page(request: Request[Any, Any, Any], faces: Faces, who: Who) -
         services=sorted({*(seen.plan.services if seen.plan else ()), *((service,) if service else ())}),
         older=with_query("/alerts", state=state, service=service, match=text, after=found.next) if found.next else "",
         newer=with_query("/alerts", state=state, service=service, match=text) if after else "",
-        headline=_headline(
-            state, firing, more, bool(service or text), sum(bool(row.why) and row.alert.firing for row in rows)
-        ),
+        headline=_headline(state, firing, more, bool(service or text), quiet),
         clear=with_query("/alerts", state=state) if service or text else "",
     )
 
@@ -84,11 +87,8 @@ def _headline(state: str, firing: int, more: bool, filtered: bool, quiet: int) -
         return "No alert matches these filters." if filtered else "Nothing fires."
     many = "More than " if more else ""
     sentence = f"{many}{firing:,} {'alert fires' if firing == 1 and not more else 'alerts fire'}."
-    return sentence + (
-        f" {quiet:,} of them {'pages' if quiet == 1 else 'page'} nobody, for the reason beside it."
-        if quiet and not more
-        else ""
-    )
+    nobody = f" {quiet:,} of them {'pages' if quiet == 1 else 'page'} nobody, for the reason beside it."
+    return sentence + nobody * bool(quiet)
 
 
 def split_matchers(text: str) -> list[str]:

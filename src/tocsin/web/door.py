@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from litestar import Request, Response, get, post
 from litestar.response import Redirect
@@ -23,7 +23,18 @@ from tocsin.faces.who import (
 )
 from tocsin.intake.entrances import entrances, snippet, where
 from tocsin.web.services import Made, make_key, public_url
-from tocsin.web.view import FRAGMENT_HEADER, AnyRequest, View, fields, once, own_path, preferences, templates, view
+from tocsin.web.view import (
+    FRAGMENT_HEADER,
+    AnyRequest,
+    View,
+    came_from,
+    fields,
+    once,
+    own_path,
+    preferences,
+    templates,
+    view,
+)
 from tocsin.web.words import sentence
 
 THE_KEY = "YOUR-KEY"
@@ -170,6 +181,8 @@ async def _welcome(seen: View, made: Made | None) -> Response[bytes]:
 
 # -- what cannot be done -----------------------------------------------------------------------------------------------
 
+WRITTEN = ("text", "note", "comment", "matchers", "why", "reason", "did")
+"""Fields of forms in which people write what would be a pity to lose: a page that refuses a form gives them back."""
 HEADLINES = {
     400: "This cannot be used as it is.",
     403: "You may not do this.",
@@ -193,23 +206,27 @@ def error_page(request: AnyRequest, problem: Problem) -> Response[Any]:
         onward = own_path(path + ("?" + query if query else "")) if request.method == "GET" else "/"
         return Redirect("/sign-in" + ("?" + urlencode({"next": onward}) if onward != "/" else ""), status_code=303)
     faces: Faces = request.app.state.faces
-    came_from = urlsplit(request.headers.get("referer", ""))
-    back = (
-        own_path(came_from.path + ("?" + came_from.query if came_from.query else ""), "")
-        if came_from.netloc == request.headers.get("host")
-        else ""
-    )
+    back = came_from(request)
+    form, who = getattr(request.state, "form", {}), getattr(request.state, "who", None)
+    headline, detail, sign_in = HEADLINES.get(problem.status, "This did not work."), _sentence(problem), ""
+    if problem.code == "unwritten":
+        headline = "Done, and not written down yet."
+    elif problem.code == "csrf":
+        headline = "This page was too old."
+        if isinstance(who, Who) and who.user is None and not request.scope["path"].startswith("/sign-in"):
+            headline, detail = "You are signed out.", "Nothing was done. Sign in, and do it again."
+            sign_in = "/sign-in" + (f"?{urlencode({'next': back})}" if back else "")
     keep = {name: value for name, value in problem.headers.items() if name.lower() in ("retry-after", "allow")}
     return bare(
         request,
         "error.html",
         code=problem.status,
         headers=keep,
-        headline="Done, and not written down yet."
-        if problem.code == "unwritten"
-        else HEADLINES.get(problem.status, "This did not work."),
-        detail=_sentence(problem),
+        headline=headline,
+        detail=detail,
+        wrote="\n".join(form[name].strip() for name in WRITTEN if form.get(name, "").strip()),
         status=problem.status,
+        sign_in=sign_in,
         back=back if back != request.scope["path"] else "",
         now=faces.now(),
         gone=problem.status == 503 and problem.code != "unwritten",

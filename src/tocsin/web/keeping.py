@@ -232,6 +232,7 @@ async def _plan(seen: View, *, refused: tuple[str, ...] = (), code: int = 200) -
     return seen.draw(
         "plan.html",
         code=code,
+        at="/plan",
         version=version,
         files=shown,
         findings=findings,

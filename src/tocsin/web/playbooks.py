@@ -286,7 +286,7 @@ async def _run_page(seen: View, number: int, code: int = 200, fault: str = "") -
     run = await seen.faces.found(f"run {number}", seen.faces.reads.run, number)
     return seen.draw(
         "run.html", code=code, one=await _seen(seen, run), verbs=VERBS, trusted=TRUSTED, fault=fault, live=LIVE,
-        guards=GUARDS,
+        guards=GUARDS, at=f"/runs/{number}",
     )  # fmt: skip
 
 

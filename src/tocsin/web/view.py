@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -228,9 +228,20 @@ class View:
         return one is not None and one.ready and (one.real_channel_proven_at is None or one.console_only)
 
     def draw(
-        self, template: str, *, code: int = 200, headers: Mapping[str, str] | None = None, theme: str = "", **what: Any
+        self,
+        template: str,
+        *,
+        code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        theme: str = "",
+        at: str = "",
+        **what: Any,
     ) -> Response[bytes]:
-        """The page. A request of our own script gets the middle of it alone."""
+        """The page. A request of our own script gets the middle of it alone.
+
+        ``at``: where it is when it answers a form of another page; without it, where the form was sent from.
+        """
+        own = (at or came_from(self.request)) if self.request.method == "POST" else ""
         chosen = theme or ("" if self.chosen.theme == "system" else self.chosen.theme)
         done = SAID.get(self.request.query_params.get("done", ""), "")
         text = templates.get_template(template).render(
@@ -244,7 +255,8 @@ class View:
             done=done,
             once=fresh_secret(),
             fragment=FRAGMENT_HEADER in self.request.headers,
-            path=self.request.scope["path"],
+            path=own or self.request.scope["path"],
+            answers_at=own,
             **what,
         )
         return Response(
@@ -289,6 +301,13 @@ def own_path(given: str, otherwise: str = "/") -> str:
         and len(given) < 500
     )
     return given if plain else otherwise
+
+
+def came_from(request: AnyRequest) -> str:
+    """The page of ours that a request was made on; "" when it was on none."""
+    there = urlsplit(request.headers.get("referer", ""))
+    path = there.path + (f"?{there.query}" if there.query else "")
+    return own_path(path, "") if there.netloc == request.headers.get("host") else ""
 
 
 async def fields(request: AnyRequest) -> dict[str, str]:

@@ -27,8 +27,8 @@ from tocsin.plan.model import Covers, Plan
 from tocsin.plan.turns import NOBODY, Turns
 from tocsin.plan.whom import answered, meant, next_place, next_step, nobody_behind
 from tocsin.playbooks.run import Run
+from tocsin.web.spelling import count, initials, isolated, listed, sentence, span, spelled
 
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 STATES = {
     "triggered": ("ring", "bell", "Triggered"),
     "acknowledged": ("held", "half", "Acknowledged"),
@@ -47,53 +47,6 @@ HELD = {
 """What a page waits for, after the time it waits until."""
 TOGETHER: Duration = 30 * SECOND
 """Pages intended within this span of each other left for one reason."""
-
-
-def count(number: int, noun: str, nouns: str = "") -> str:
-    """``3 alerts``, ``1 alert``; digits, with thousands parted."""
-    return f"{number:,}\u00a0{noun if number == 1 else nouns or noun + 's'}"
-
-
-def spelled(number: int) -> str:
-    """``two`` for 2, digits from 13 on."""
-    return NUMBERS[number] if 0 <= number < len(NUMBERS) else f"{number:,}"
-
-
-def listed(names: Sequence[str], last: str = "and") -> str:
-    """``Ana``, ``Ana and Ben``, ``Ana, Ben and Chi``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else ""
-
-
-def sentence(text: str) -> str:
-    """A text as a sentence: with a capital, and a full stop when it has no end."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"
-
-
-def span(duration: Duration) -> str:
-    """A span as people say it, two units at most: ``40 s``, ``2 min 10 s``, ``13 min``, ``4 h 5 min``, ``3 d 2 h``.
-
-    Seconds are dropped from ten minutes on. A negative span counts as none.
-    """
-    seconds = max(0, round(duration / SECOND))
-    if seconds < 60:
-        return f"{seconds}\u00a0s"
-    if seconds < 600:
-        minutes, rest = divmod(seconds, 60)
-        return f"{minutes}\u00a0min" + (f" {rest}\u00a0s" if rest else "")
-    minutes = seconds // 60
-    if minutes < 60:
-        return f"{minutes}\u00a0min"
-    hours, rest = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours}\u00a0h" + (f" {rest}\u00a0min" if rest else "")
-    days, hours = divmod(hours, 24)
-    return f"{days}\u00a0d" + (f" {hours}\u00a0h" if hours and days < 7 else "")
-
-
-def initials(name: str) -> str:
-    """Two letters for a round badge."""
-    words = [word for word in name.replace("-", " ").replace(".", " ").split() if word[0].isalnum()]
-    return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words))[:2].upper() or "?"
 
 
 class Who(NamedTuple):
@@ -227,11 +180,12 @@ class Reader:
         name = self.plan.people[person].name
         first, *rest = name.split() or [person]
         alike = sum(other.name.split()[:1] == [first] for other in self.plan.people.values()) > 1
-        return name if alike or (rest and rest[0].islower()) else first
+        return isolated(name if alike or (rest and rest[0].islower()) else first)
 
     def full_name(self, person: str) -> str:
         """A person's whole name."""
-        return self.plan.people[person].name if self.plan is not None and person in self.plan.people else person
+        known = self.plan is not None and person in self.plan.people
+        return isolated(self.plan.people[person].name) if self.plan is not None and known else person
 
     def is_you(self, actor: str) -> bool:
         """Whether an actor such as ``person:ana`` or ``user:ops`` is the reader."""
@@ -296,7 +250,8 @@ class Reader:
         is_meant, gone = meant(self.plan, incident, self.now, self.calendars, self.covers), answered(incident, self.now)
         found = self.plan.paged_next(*asked, meant=is_meant, answered=gone)
         due = replace(found.step, targets=tuple(f"person:{one.key}" for one in found.people))
-        names = listed(list(filter(None, [self.step(due), *(self.name(one.key) for one in found.beside)])))
+        theirs = [self.step(due)] if found.step.one else [self.name(one.key) for one in found.people]
+        names = listed(list(filter(None, [*theirs, *(self.name(one.key) for one in found.beside)])))
         return why, names, self.plural(due) or (bool(found.beside) and bool(found.people)) or len(found.beside) > 1
 
     # --- what is going on
@@ -356,7 +311,8 @@ class Reader:
         if unreached_since(pages) is not None:
             return Line(none, f"Nobody was reached. {_upper(name)} {verb} paged{again}", incident.next_at, "")
         if incident.waits not in (None, Reason.REACHED_NOBODY):
-            return Line(none, f"Of low urgency, so {name} {verb} paged", incident.next_at, "and not at night.")
+            low = f"Of low urgency{', so' if instead is None else ':'} {name} {verb} paged"
+            return Line(none, low, incident.next_at, "and not at night.")
         return Line(none, f"{_upper(name)} {verb} paged{again}", incident.next_at, "if nobody answers.")
 
     def paged(self, pages: Sequence[Page]) -> tuple[Who, str] | None:
@@ -508,6 +464,7 @@ __all__ = [
     "initials",
     "listed",
     "night",
+    "sentence",
     "span",
     "spelled",
     "written",

@@ -6,9 +6,10 @@
   const $ = (id) => document.getElementById(id);
   const main = $("main"), sign = $("live"), say = $("say"), news = $("news");
   if (!main) return;
+  if (main.dataset.own) history.replaceState(null, "", main.dataset.own); // it answers a form: that has no page of its own
   const LOST = 4000, QUIET = 10000, SETTLE = 2000, zone = main.dataset.zone || "UTC";
   let ahead = Number(main.dataset.now || Date.now()) - Date.now(); // the server's clock against ours
-  let heard = 0, stream = null, asking = null, again = false, waiting = null, touched = 0, dues = new Set();
+  let heard = 0, ended = false, knocked = 0, stream = null, asking = null, again = false, waiting = null, touched = 0, dues = new Set();
   const clock = (at) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(at);
   const now = () => Date.now() + ahead;
 
@@ -30,7 +31,7 @@
     for (const el of root.querySelectorAll("time[data-since]")) put(el, span(t - el.dataset.since));
     for (const el of root.querySelectorAll("time[data-open]")) put(el, `open ${span(t - el.dataset.open)}`);
     for (const el of root.querySelectorAll("time[data-ago]")) { const ms = t - el.dataset.ago; put(el, ms < 5000 ? "just now" : `${span(ms)} ago`); }
-    if (sign && heard) {
+    if (sign && heard && !ended) {
       const lost = Date.now() - heard > LOST;
       sign.dataset.is = lost ? "lost" : "live";
       put(sign, lost ? `Last heard ${clock(heard + ahead)}, reconnecting` : `Live, ${clock(heard + ahead)}`);
@@ -64,8 +65,9 @@
     if (el.contains(document.activeElement) && document.activeElement !== document.body) return true;
     const chosen = getSelection();
     if (chosen && !chosen.isCollapsed && chosen.rangeCount && chosen.getRangeAt(0).intersectsNode(el)) return true;
-    return [...el.querySelectorAll("input, textarea")].some((f) => f.type !== "hidden" && f.value !== f.defaultValue);
+    return typed(el);
   }
+  const typed = (el) => [...el.querySelectorAll("input, textarea")].some((f) => f.type !== "hidden" && f.value !== f.defaultValue);
   function swap(old, fresh) {
     if (bare(old) === bare(fresh)) return;
     if (holds(old)) {
@@ -133,13 +135,24 @@
     asking = fetch(location.pathname + location.search, { headers: asFragment, credentials: "same-origin" });
     try {
       const answer = await asking;
-      if (answer.status === 401 || answer.redirected) location.reload();
+      if (answer.status === 401 || answer.redirected) leave();
       else if (answer.ok) apply(await answer.text(), false);
     } catch { /* the sign says that nothing is heard; the next beat tries again */ } finally { asking = null; }
     if (again) { again = false; setTimeout(refresh, 250); }
   }
+  function knock() { // refused: is it that the session is over?
+    if (Date.now() - knocked > 30000) { knocked = Date.now(); refresh(); }
+  }
+  function leave() { // the session is over: to sign in, but not from under what somebody types
+    if (!typed(main)) { location.reload(); return; }
+    ended = true;
+    stream?.close();
+    stream = null;
+    if (sign) { sign.dataset.is = "lost"; put(sign, "Signed out; load this page again"); }
+    tell("You are signed out.");
+  }
   function listen() {
-    if (stream || document.hidden || !document.querySelector("[data-live]")) return;
+    if (stream || ended || document.hidden || !document.querySelector("[data-live]")) return;
     let first = heard > 0; // after a gap everything is read anew
     stream = new EventSource("/live");
     stream.addEventListener("beat", (event) => {
@@ -151,7 +164,7 @@
       tick();
     });
     stream.addEventListener("changed", () => { heard = Date.now(); refresh(); });
-    stream.addEventListener("error", () => { if (stream && stream.readyState === EventSource.CLOSED) { stream = null; setTimeout(listen, 2000); } first = true; });
+    stream.addEventListener("error", () => { if (stream && stream.readyState === EventSource.CLOSED) { stream = null; setTimeout(listen, 2000); knock(); } first = true; });
     if (!heard) heard = Date.now();
   }
   document.addEventListener("visibilitychange", () => { // a hidden tab must not keep a connection from the visible ones
