@@ -133,7 +133,7 @@ def story(world: Telephones, steps: list[tuple[int, str, int]]) -> None:
 @example(  # two were refused as one: the first whose pause is over takes the other along
     steps=[
         *[(1, "fires", 0), (1, "fires", 0), (1, "takes", 3), (1, "fires", 0), (1, "takes", 1), (45, "takes", 3)],
-        (10, "fires", 0),
+        *[(10, "fires", 0), (1, "restarts", 0)],  # and a start does not take the message itself for what is on the line
     ],
     shared=False,
     mail=False,
