@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from bench.simulation.landscape import Turns
 
 SECOND = 1_000_000
+NEVER = 1 << 62
+_DAY = 86_400 * SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = timedelta(microseconds=1)
 
@@ -93,17 +95,17 @@ _alone: dict[Turns, tuple[int, int, list[tuple[int, int]]]] = {}
 """What was last found of a layer, and from when until when nothing else is."""
 
 
-def _on(layer: Turns, at: int) -> list[tuple[int, int]]:
-    """The turns that are on at an instant, with when each began."""
+def _on(layer: Turns, at: int) -> tuple[int, int, list[tuple[int, int]]]:
+    """The turns that are on at an instant, with when each began; and from when until when no others are."""
     known = _alone.get(layer)
     if known is not None and known[0] <= at < known[1]:
-        return known[2]
+        return known
     near = _near(layer, wall(at, layer.zone))
     around = [(turn, *_span(layer, turn)) for turn in (near - 1, near, near + 1)]
     found = [(turn, began) for turn, began, over in around if began <= at < over]
     low = max(edge for _, *span in around for edge in span if edge <= at)
-    _alone[layer] = low, min(edge for _, *span in around for edge in span if edge > at), found
-    return found
+    known = _alone[layer] = low, min(edge for _, *span in around for edge in span if edge > at), found
+    return known
 
 
 @lru_cache(maxsize=30_000)
@@ -113,31 +115,46 @@ def _office(day: date, zone: str) -> tuple[int, int]:
     return edges(nine, zone)[0], edges(six, zone)[1]
 
 
-def _applies(layer: Turns, at: int) -> bool:
-    """Whether a layer for office hours (Monday to Friday, nine to six) is meant now."""
+def _applies(layer: Turns, at: int) -> tuple[int, int, bool]:
+    """Whether a layer for office hours (Monday to Friday, nine to six) is meant now, and from when until when it is so
+    at least: a day at most.
+    """
     today = wall(at, layer.zone).date()
-    for back in (-1, 0, 1):
-        day = today + timedelta(days=back)
-        if day.weekday() < 5:
-            opens, closes = _office(day, layer.zone)
-            if opens <= at < closes:
-                return True
-    return False
+    days = (today + timedelta(days=back) for back in (-1, 0, 1))
+    spans = [_office(day, layer.zone) for day in days if day.weekday() < 5]
+    edges = [at - _DAY, at + _DAY, *(edge for span in spans for edge in span)]
+    applies = any(opens <= at < closes for opens, closes in spans)
+    return max(edge for edge in edges if edge <= at), min(edge for edge in edges if edge > at), applies
+
+
+_whose: dict[tuple[Turns, ...], tuple[int, int, list[Turn]]] = {}
+"""What was last found of layers, and from when until when nothing else is."""
 
 
 def turns(layers: tuple[Turns, ...], at: int) -> list[Turn]:
     """Whose turn it is by the layers: of several that apply the last one counts, whole."""
+    known = _whose.get(layers)
+    if known is not None and known[0] <= at < known[1]:
+        return known[2]
+    low, high, found = at - _DAY, at + _DAY, []
     for place in range(len(layers) - 1, -1, -1):
         layer = layers[place]
-        if layer.only and not _applies(layer, at):
-            continue
-        found = [
-            Turn(began, place, turn, person)
-            for turn, began in _on(layer, at)
-            for person in layer.people[turn % len(layer.people)]
-        ]
-        return sorted(found, key=lambda one: (one.began, one.turn))
-    return []
+        applies = True
+        if layer.only:
+            since, until, applies = _applies(layer, at)
+            low, high = max(low, since), min(high, until)
+        if applies:
+            since, until, on = _on(layer, at)
+            low, high = max(low, since), min(high, until)
+            found = [
+                Turn(began, place, turn, person)
+                for turn, began in on
+                for person in layer.people[turn % len(layer.people)]
+            ]
+            found.sort(key=lambda one: (one.began, one.turn))
+            break
+    _whose[layers] = low, high, found
+    return found
 
 
 def changes(layers: tuple[Turns, ...], start: int, end: int) -> list[int]:
@@ -164,5 +181,5 @@ def morning(zone: str, at: int) -> int | None:
 
 def within(spans: list[tuple[int, int]], at: int) -> bool:
     """Whether an instant lies in one of some ranges, which are in order and apart."""
-    place = bisect_right(spans, (at, 1 << 62)) - 1
+    place = bisect_right(spans, (at, NEVER)) - 1
     return place >= 0 and spans[place][0] <= at < spans[place][1]

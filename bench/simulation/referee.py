@@ -20,7 +20,7 @@ from bench.simulation.cases import (
     Case,
     foul,
 )
-from bench.simulation.clocks import SECOND
+from bench.simulation.clocks import NEVER, SECOND
 from bench.simulation.duty import Cover
 from bench.simulation.landscape import Landscape, Step
 from bench.simulation.messages import Messages
@@ -387,14 +387,15 @@ class Referee:
         case.keep_until = now + max(reopen, snooze or 0)
 
     def _watch(self, case: Case) -> None:
-        moments = [one for one in (case.due if case.wanted else None, case.snoozed_until, case.held_until) if one]
+        at = case.due or NEVER if case.state == "triggered" and not case.paused else NEVER
+        at = min(at, case.snoozed_until or NEVER, case.held_until or NEVER)
         for alarm in case.alarms.values():
-            moments += alarm.silences.values()
-            if alarm.ends is not None:
-                moments.append(alarm.ends)
-        if not moments and case.state == "resolved" and not case.alarms and case.keep_until is not None:
-            moments = [case.keep_until + 1]
-        at = min(moments, default=None)
-        if at is not None and (case.watched is None or at < case.watched):
+            if alarm.ends is not None and alarm.ends < at:
+                at = alarm.ends
+            if alarm.silences:
+                at = min(at, *alarm.silences.values())
+        if at == NEVER and case.state == "resolved" and not case.alarms and case.keep_until is not None:
+            at = case.keep_until + 1
+        if at != NEVER and (case.watched is None or at < case.watched):
             case.watched = at
             heappush(self._agenda, (at, (case.service, case.name)))

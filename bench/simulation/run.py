@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from bench.simulation.cases import MINUTE, Case, Foul
-from bench.simulation.clocks import SECOND, instant, within
+from bench.simulation.clocks import NEVER, SECOND, instant, within
 from bench.simulation.duty import Cover
 from bench.simulation.landscape import SEVERITIES, Landscape, absences, made_up, rota_calendar
 from bench.simulation.referee import Referee
@@ -36,7 +36,6 @@ from tocsin.store.writer import Store
 
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-NEVER = 1 << 62
 CALLED_KEPT = 10_000
 """Of so many alerts it is remembered what they are known by."""
 REREAD = 140 * DAY
@@ -102,6 +101,7 @@ def simulate(
     url = url_for(folder, database)
     migrate(url)
     run = Run(size, random, lands, plans, lambda: open_writer(url, "simulated"))
+    gc.freeze()  # as it does, too
     try:
         run.live(say)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.simulation.cases import Case
 from bench.simulation.clocks import morning
 from bench.simulation.duty import Cover, Rota, next_in_line, on_call, rota_of
-from bench.simulation.landscape import Landscape, Step
+from bench.simulation.landscape import Landscape, Step, Turns
 from tocsin.pages.ledger import Page
 
 
@@ -24,19 +24,25 @@ class Seen:
         """and what was handed to a channel, with its answer."""
         self.absent = 0
         """How often a schedule was asked of which somebody was away, or that a calendar decides."""
-        self._rotas: dict[int, dict[str, Rota]] = {}
-        """By edition of the plan, which a run keeps and puts in force again and again."""
+        self._rotas: dict[tuple[str, tuple[Turns, ...]], Rota] = {}
+        """By name and layers: calendars are the same in every edition of the plan."""
+        self._in_force: dict[str, Rota] = {}
 
     def plan(self, land: Landscape) -> None:
         """Another plan is in force."""
         self.land = land
+        self._in_force.clear()
 
     def rota(self, name: str) -> Rota:
         """A schedule of the plan in force."""
-        rotas = self._rotas.setdefault(id(self.land), {})
-        if name not in rotas:
-            rotas[name] = rota_of(self.land, name)
-        return rotas[name]
+        found = self._in_force.get(name)
+        if found is None:
+            layers = self.land.rotas[name]
+            found = self._rotas.get((name, layers))
+            if found is None:
+                found = self._rotas[name, layers] = rota_of(self.land, name)
+            self._in_force[name] = found
+        return found
 
     def people(self, case: Case, step: Step, first: int, now: int) -> set[str]:
         """Everybody behind a step's targets. The next in line counts from whom steps before the ``first`` that is due

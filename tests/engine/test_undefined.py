@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.test_left_out import WITHOUT, alike
+from tests.engine.test_left_out import WITHOUT, alike, beating
 from tests.engine.test_stories import _ping
 from tests.engine.world import PLAN, World
 from tocsin.engine.commands import CreateKey, DeclareKeys
 from tocsin.engine.inputs import Received
 from tocsin.intake.request import Request
+from tocsin.kernel.instant import MINUTE, SECOND
 
 TITLE = "A heartbeat came for orders that the plan does not define"
 
@@ -74,17 +75,32 @@ def test_of_a_service_that_the_plan_did_not_have_it_ends_when_the_plan_has_it():
 def test_it_ends_when_none_came_for_a_day():
     world, key = undefined()
     world.at("20h").apply(_ping(world, key, ""))
-    assert world.at("43h59m").incident(1).open
-    world.at("44h1m")
+    assert world.at("44h59m").incident(1).open, "a job of each night is not that punctual"
+    world.at("45h1m")
     assert world.incident(1).state == "resolved"
-    assert f"expired Not heard again for 1 d: {TITLE}" in said(world)
+    assert f"expired Not heard again for 1 d 1 h: {TITLE}" in said(world)
     alike(world)
 
 
 def test_a_day_in_which_nothing_could_be_heard_is_none():
     world, key = undefined()
-    world.at("1h").restarted("25h")
+    world.at("1h").restarted("26h")
     assert world.incident(1).open
     world.apply(_ping(world, key, ""))
-    assert world.at("27h").incident(1).open
+    assert world.at("28h").incident(1).open
+    alike(world)
+
+
+def test_what_the_plan_left_out_a_moment_ago_is_heard_and_nobody_is_told():
+    """A checkout in two steps, or a reload that has yet to give a key its new name."""
+    world, key = beating()
+    world.at("9m").put_in_force(WITHOUT)
+    world.at("9m30s").apply(_ping(world, key, ""))
+    assert not world.engine.state.incidents
+    world.at("9m40s").put_in_force(PLAN)
+    heart = world.engine.state.heartbeats["orders", "nightly"]
+    assert (heart.state, heart.beats, heart.due) == ("up", 2, world.now + 14 * MINUTE + 50 * SECOND)
+    world.at("12m").put_in_force(WITHOUT)
+    world.at("13m1s").apply(_ping(world, key, ""))
+    assert world.incident(1).title == TITLE
     alike(world)

@@ -69,13 +69,16 @@ def take_beat(
     return meaning
 
 
-def heard_meanwhile(turn: Turn, place: tuple[str, str], beat: Beat) -> None:
-    """A sign of life of what the plan leaves out: it counts when the plan has it again."""
+def heard_meanwhile(turn: Turn, place: tuple[str, str], beat: Beat) -> Instant | None:
+    """A sign of life of what the plan leaves out: it counts when the plan has it again. Since when it is left out, None
+    of what was never heard.
+    """
     heart, kind = turn.state.heartbeats.get(place), beat.kind
     if heart is None or heart.left_at is None or kind == "start":
-        return
+        return heart.left_at if heart is not None else None
     heart.last, heart.started, heart.state = turn.now, None, "failed" if kind == "fail" else "up"
     heart.exit_code, heart.body = beat.exit_code, beat.body
     heart.beats += 1
     heart.alarms = kind == "fail"
     turn.changes.heartbeats[place] = heart
+    return heart.left_at

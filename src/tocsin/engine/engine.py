@@ -260,6 +260,7 @@ class Engine:
         playbooks are trusted less for it.
         """
         assert plan is not None, "a plan change comes with its plan"
+        plan.follows(self.plan)
         self.plan = turn.plan = plan
         older.complete(turn)  # a start puts a plan in force first, and that asks what pages wait for
         begins = change.paging and not self.state.counters.paging

@@ -26,7 +26,7 @@ from tocsin.intake.event import Beat, Burst, Event, Row
 from tocsin.intake.request import Heard
 from tocsin.intake.specs import HeartbeatSpec
 from tocsin.kernel.identity import keyed, label_text, texts_json
-from tocsin.kernel.instant import DAY, MINUTE, Duration, Instant
+from tocsin.kernel.instant import DAY, HOUR, MINUTE, Duration, Instant
 from tocsin.kernel.reason import Reason
 from tocsin.silences.silence import matching
 
@@ -39,6 +39,8 @@ FOLDED = (
     "events and PagerDuty's are sent once"
 )
 """More active alerts than this on one key are folded into one alert that pages."""
+NIGHTLY: Duration = DAY + HOUR
+"""A job of each night gives a sign of life in that time; one that comes a little later is no other trouble."""
 NEAREST_MOVING: Duration = MINUTE
 """An end nearer than this is taken to the letter each time it is said.
 
@@ -392,9 +394,11 @@ def _beat(turn: Turn, key: Key | None, origin: str, beat: Beat) -> None:
     spec = next((s for s in turn.plan.heartbeats if s.service == origin and (s.name == name or not name)), None)
     if spec is None:
         turn.count("events", Reason.UNKNOWN_KEY)
-        heard_meanwhile(turn, (origin, name), beat)
+        left = heard_meanwhile(turn, (origin, name), beat)
+        if left is not None and turn.now - left < settling.LEAVES_AFTER and beat.kind != "fail":
+            return  # a checkout in two steps, or a reload that has yet to give the key its new name
         title = f"A heartbeat came for {origin} that the plan does not define"
-        own_event(turn, origin, undefined(origin, name), title, "warning", {"heartbeat": name}, ends=turn.now + DAY)
+        own_event(turn, origin, undefined(origin, name), title, "warning", {"heartbeat": name}, ends=turn.now + NIGHTLY)
         return
     if take_beat(turn, spec, beat.kind, turn.now, beat.exit_code, beat.body) is Reason.HEARTBEAT_FAILED:
         heartbeat_failed(turn, spec, beat.exit_code, beat.body)

@@ -437,7 +437,8 @@ def unsure(turn: Turn, pages: Sequence[int] | None = None) -> None:
             messages.setdefault((row.bundle, 0 if row.bundle else row.id), []).append(row)
     for rows in messages.values():
         fit = [row for row in rows if _fit(turn, row)]
-        taken = calling.line_taken(turn, fit[0]) if fit else None
+        lead = next((row for row in fit if row.id == row.bundle), fit[0] if fit else None)  # by it a line is taken
+        taken = calling.line_taken(turn, lead) if lead is not None else None
         for row in fit:
             if (pause := paused(turn, row)) is not None:
                 row.handed_at = None

@@ -215,6 +215,8 @@ class State:
     def __init__(self, loaded: Loaded) -> None:
         self.counters = loaded.counters
         self.alerts: dict[int, Alert] = {}
+        self._oldest: dict[int, int] = {}
+        """Of alerts whose timers are one, some of which are gone: where the oldest that is not can be."""
         self._places: dict[tuple[str, str], dict[bytes, Alert]] = {}
         self.active_by_key: dict[int, int] = {}
         self.concerned = Concerned()
@@ -389,7 +391,9 @@ class State:
         if incident.number in self.waiting or incident.number in self._awaits:
             self._follow_awaited(incident)
         if incident.open:
-            self.open_of.setdefault(incident.service, set()).add(incident.number)
+            if (open_ones := self.open_of.get(incident.service)) is None:
+                open_ones = self.open_of[incident.service] = set()
+            open_ones.add(incident.number)
         elif (numbers := self.open_of.get(incident.service)) is not None:
             numbers.discard(incident.number)
             if not numbers:
@@ -460,8 +464,12 @@ class State:
 
     def alerts_of(self, stretch: int) -> Iterator[Alert]:
         """The alerts whose timers are one, in order."""
+        return (alert for alert in map(self.alerts.get, self._ids_of(stretch)) if alert is not None)
+
+    def _ids_of(self, stretch: int) -> range:
+        """Where the alerts whose timers are one can be."""
         first = stretch * TOGETHER
-        return (alert for alert in map(self.alerts.get, range(first, first + TOGETHER)) if alert is not None)
+        return range(self._oldest.get(stretch, first), min(first + TOGETHER, self.counters.alert + 1))
 
     def alerts_due(self, stretch: int, after: Instant = -1, by: Instant = -1) -> Instant | None:
         """When the first of the alerts whose timers are one is due, of those that are due after an instant.
@@ -469,8 +477,8 @@ class State:
         When some are due up to ``by``, that of one of these.
         """
         found: Instant | None = None
-        get, first = self.alerts.get, stretch * TOGETHER
-        for id in range(first, first + TOGETHER):  # plain, for it is asked at every turn
+        get = self.alerts.get
+        for id in self._ids_of(stretch):  # plain, for it is asked at every turn
             alert = get(id)
             if alert is None:
                 continue
@@ -488,9 +496,19 @@ class State:
     def forget_alert(self, alert: Alert) -> None:
         """Let a resolved alert go."""
         del self.alerts[alert.id]
+        self._pass_over(alert.id // TOGETHER)
         known, place = self.known_of(alert.source, alert.origin), alert.place
         if known.get(place) is alert:
             del known[place]
+
+    def _pass_over(self, stretch: int) -> None:
+        """An alert is gone: nothing looks any more where the oldest of those whose timers are one were."""
+        ids = self._ids_of(stretch)
+        oldest = next((id for id in ids if id in self.alerts), ids.stop)
+        if oldest < (stretch + 1) * TOGETHER:
+            self._oldest[stretch] = oldest
+        else:
+            self._oldest.pop(stretch, None)
 
     def add_incident(self, incident: Incident) -> None:
         """Keep an incident in memory."""

@@ -47,7 +47,7 @@ class Timers:
 
     def due(self, now: Instant) -> Iterator[tuple[Kind, int | str]]:
         """Take what is due at ``now``, earliest first. What is taken and due again must be set again."""
-        while True:
+        while self._heap and self._heap[0][0] <= now:  # what the heap says is never later than what is so
             self._settle()
             if not self._heap or self._heap[0][0] > now:
                 return

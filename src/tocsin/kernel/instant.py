@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Instant = int
 Duration = int
@@ -59,6 +60,7 @@ def parse_duration(text: str) -> Duration:
     return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
+@lru_cache(maxsize=4_096)
 def say_duration(duration: Duration) -> str:
     """A span as people say it, in its two largest units: ``2 min 27 s``, ``1 h``, ``3 d 4 h``.
 

@@ -155,6 +155,11 @@ class Plan(Struct, frozen=True, kw_only=True, dict=True):
         """The schedules, made to be asked; each remembers what it was asked lately."""
         return {key: Roster(schedule) for key, schedule in self.schedules.items()}
 
+    def follows(self, before: Plan) -> None:
+        """It is put in force after another: of schedules that stayed the same, what was drawn up is kept."""
+        same = {key: one for key, one in before.rosters.items() if self.schedules.get(key) == one.schedule}
+        self.rosters.update(same)
+
     @cached_property
     def reaches(self) -> frozenset[str]:
         """The channels that are set up, by which people can have contact methods."""
