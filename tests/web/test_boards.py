@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from tocsin.kernel.instant import DAY, HOUR, parse_rfc3339
 from tocsin.oncall.override import Cover
@@ -146,3 +147,11 @@ def test_the_readers_own_schedules_come_first() -> None:
     boards = [board(found, key, (), reader(found), lambda person: True) for key in found.rosters]
     assert [one.key for one in own_first(boards)] == ["own", "later", "other", "last"]
     assert [one.steady for one in boards] == [True, False, True, True], "the same person as far as one looks"
+
+
+def test_a_bar_too_short_for_a_name_has_the_first_letter_of_one_from_right_to_left_too(plan: Plan) -> None:
+    people = {**plan.people, "ben": structs.replace(plan.people["ben"], name="يوسف الحسيني")}
+    looks = reader(structs.replace(plan, people=people))
+    bars = weeks(plan.rosters["platform"], (), looks, monday_of(looks.date(NOW), looks))[0].bars
+    assert {bar.name for bar in bars} == {"You", "يوسف", "Nobody"}
+    assert any(bar.title.startswith("\u2068يوسف\u2069, ") for bar in bars)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +12,7 @@ from sqlalchemy import delete
 
 from tests.support.waiting import eventually
 from tests.web.conftest import Browserless
-from tests.web.night import HOSTILE, NOW, alert
+from tests.web.night import HOSTILE, NOW, PLAN, alert
 from tests.web.serving import Site
 from tocsin.access.limits import KeyLimits
 from tocsin.alerts.alert import Alert
@@ -740,3 +741,16 @@ def test_a_silence_of_more_alerts_than_are_read_does_not_pretend_to_have_counted
     ana.get("/silences/new?matchers=instance%3D~%22search-1[0-2].:9100%22")
     assert "30\u00a0firing alerts would be kept quiet by this." in ana.page
     assert '<li class="muted">and 25 more</li>' in ana.page
+
+
+def test_a_name_from_right_to_left_is_kept_as_it_is_written(site: Site, ana: Browserless) -> None:
+    """What only pages need around it has no place in what others read of a silence or an event."""
+    plan = PLAN["tocsin.yaml"].replace(b"name: Ana Ribeiro", "name: يوسف الحسيني".encode())
+    site.night.replace_plan({**PLAN, "tocsin.yaml": plan})
+    ana.get("/silences/new")
+    ana.send("/silences", matchers='job="checkout"', comment="moving", length=str(2 * HOUR))
+    made = site.core.asked[-1]
+    assert isinstance(made, c.SetSilence) and made.author == "يوسف الحسيني"
+    ana.get("/services")
+    ana.send("/services/checkout/test")
+    assert json.loads(site.core.heard[-1][1])["labels"]["sent_by"] == "يوسف الحسيني"

@@ -14,6 +14,7 @@ from tocsin.oncall.override import Cover
 from tocsin.oncall.roster import Roster, Shift, Span
 from tocsin.oncall.zone import DAYS, MONTHS
 from tocsin.plan.model import Covers, Plan
+from tocsin.web.spelling import ISOLATES
 from tocsin.web.words import Reader, listed, spelled
 
 WEEKS = 4
@@ -310,7 +311,8 @@ def _bars(
         low, high = max(low, start), min(high, end)
         line = next((n for n, until in enumerate(free) if until <= low), len(free))
         free[line:] = [high, *free[line + 1 :]]
-        bars.append(Bar(round(place(low), 3), round(place(high) - place(low), 3), line, kind, name, title))
+        alone = name.strip(ISOLATES)  # nothing is beside it, and a short bar has its first letter
+        bars.append(Bar(round(place(low), 3), round(place(high) - place(low), 3), line, kind, alone, title))
 
     gaps = roster.gaps(max(start, reader.now), end, covers) if end > reader.now else ()
     shown = [*stints(roster, start, end, covers), *(Stint(low, high, "", "", ()) for low, high in gaps)]

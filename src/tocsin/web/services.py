@@ -131,7 +131,7 @@ async def send_test(request: Request[Any, Any, Any], faces: Faces, who: Who, nam
     seen = await view(request, faces, who)
     if seen.plan is None or name not in seen.plan.services:
         raise not_found(f"service {name}")
-    by = seen.reader.full_name(who.name)
+    by = seen.reader.plain_name(who.name)
     event = {
         "title": f"Test event for {name}, sent by {by}",
         "key": f"tocsin/test/{seen.now}",

@@ -195,7 +195,7 @@ async def _save(
     ends = _end(seen, typed, faults)
     if not faults:
         starts = silence.starts_at if silence is not None else seen.now
-        author = silence.author if silence is not None else seen.reader.full_name(who.name)
+        author = silence.author if silence is not None else seen.reader.plain_name(who.name)
         command = SetSilence(
             actor=who.actor,
             matchers=matchers,

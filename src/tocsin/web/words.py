@@ -182,10 +182,13 @@ class Reader:
         alike = sum(other.name.split()[:1] == [first] for other in self.plan.people.values()) > 1
         return isolated(name if alike or (rest and rest[0].islower()) else first)
 
+    def plain_name(self, person: str) -> str:
+        """A person's whole name as the plan has it, for what is kept."""
+        return self.plan.people[person].name if self.plan is not None and person in self.plan.people else person
+
     def full_name(self, person: str) -> str:
-        """A person's whole name."""
-        known = self.plan is not None and person in self.plan.people
-        return isolated(self.plan.people[person].name) if self.plan is not None and known else person
+        """A person's whole name, to be shown."""
+        return isolated(self.plain_name(person))
 
     def is_you(self, actor: str) -> bool:
         """Whether an actor such as ``person:ana`` or ``user:ops`` is the reader."""
