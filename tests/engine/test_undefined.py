@@ -104,3 +104,16 @@ def test_what_the_plan_left_out_a_moment_ago_is_heard_and_nobody_is_told():
     world.at("13m1s").apply(_ping(world, key, ""))
     assert world.incident(1).title == TITLE
     alike(world)
+
+
+@pytest.mark.parametrize("how", ["defined", "no more"])
+def test_one_that_a_silence_kept_from_any_incident_ends_without_a_line_on_none(how: str):
+    world = World()
+    key = int(world.asked(CreateKey(hash=b"h", hint="h", source="heartbeat", service="orders", heartbeat="nightly")).id)
+    world.put_in_force(WITHOUT)
+    world.silences('service="orders"', for_="40h")
+    world.apply(_ping(world, key, ""))
+    world.at("3m").put_in_force(PLAN) if how == "defined" else world.at("26h")
+    assert not world.engine.state.incidents and not world.timeline
+    assert not any(alert.firing for alert in world.engine.state.alerts.values())
+    alike(world)

@@ -80,7 +80,8 @@ def _alert(turn: Turn, id: int) -> None:
             alert.ends_at += moved
             turn.save_alert(alert)
         else:
-            if alert.source == ending.OWN:  # no monitor that stopped repeating it: whoever reads it is told
+            if alert.source == ending.OWN and alert.incident in turn.state.incidents:
+                # No monitor that stopped repeating it: whoever reads it is told.
                 lasted = say_duration(alert.ends_at - alert.last_seen)
                 turn.enter(alert.incident, f"Not heard again for {lasted}: {alert.title}", Reason.EXPIRED)
             ending.resolve(turn, alert, Reason.EXPIRED, alert.ends_at)

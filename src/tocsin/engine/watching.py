@@ -237,7 +237,8 @@ def _end_the_undefined(turn: Turn) -> None:
 def _heard_of(turn: Turn, told: Alert | None, why: str) -> None:
     """End the alert that a sign of life came of what the plan did not define: it is taken from now on."""
     if told is not None and told.firing:
-        turn.enter(told.incident, why, Reason.PLAN_CHANGED)
+        if told.incident in turn.state.incidents:
+            turn.enter(told.incident, why, Reason.PLAN_CHANGED)
         ending.resolve(turn, told, Reason.PLAN_CHANGED)
 
 
