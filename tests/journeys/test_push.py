@@ -99,7 +99,7 @@ class Story:
             shown = self.notifications()
             return shown[0] if len(shown) == 1 and words in shown[0]["body"] else None
 
-        one = eventually(found, what=f"one notification that says {words}")
+        one = eventually(found, within=30, what=f"one notification that says {words}")
         assert one is not None
         return one
 

@@ -408,11 +408,12 @@ def dump(state: State) -> dict[str, Any]:
     """Everything a state holds, in an order of its own. What is empty is as good as absent.
 
     Of the timers, what will ring and when: a thing rings when it is due, but never before the time it is queued for.
-    What alerts are about is worked out when a guard asks, and kept until then: no part of what is known.
+    What alerts are about is worked out when a guard asks, and kept until then: no part of what is known. Nor is where
+    those with one timer begin that are not gone: it is passed over as they go, and looked for anew after a start.
     """
     found: dict[str, Any] = {}
     for name, value in vars(state).items():
-        if name in ("timers", "concerned", "wanted"):
+        if name in ("timers", "concerned", "wanted", "_oldest"):
             continue
         found[name] = _plain(value)
     rings = {}
