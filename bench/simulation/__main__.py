@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 import tempfile
 from dataclasses import asdict
@@ -23,6 +24,7 @@ def main() -> None:
     size = Size(people=asked.people, schedules=asked.schedules, years=asked.years, incidents=asked.incidents)
     with tempfile.TemporaryDirectory(prefix="tocsin-simulation-") as folder:
         told = simulate(size, asked.seed, Path(folder), lambda what: print(what, file=sys.stderr, flush=True))
+    print(f"python: {platform.python_version()}")
     for name, value in asdict(told).items():
         print(f"{name}: {value}")
 
